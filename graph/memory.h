@@ -20,7 +20,8 @@ void *pr_alloc(size_t count, size_t size);
 /* Resizes to count * size bytes; on NULL the old block is untouched and still owned. */
 void *pr_realloc(void *block, size_t count, size_t size);
 
-/* A copy of the n bytes at text (or of the whole string), with a NUL after them; NULL on failure. */
+/* A copy of the n bytes at text (or of the whole string), with a NUL after them; NULL on failure.
+ */
 char *pr_copy_text(const char *text);
 char *pr_copy_bytes(const char *text, size_t n);
 

@@ -1,6 +1,7 @@
 /* stb_ds writes through what its realloc returns without a look, so the wrapper below must not
- * return NULL. On failure it jumps back to the call in this file that is under way, which leaves the
- * table as it was before that call. The guard is thread-local and set only during such a call. */
+ * return NULL. On failure it jumps back to the call in this file that is under way, which leaves
+ * the table as it was before that call. The guard is thread-local and set only during such a call.
+ */
 #include "graph/names.h"
 
 #include <setjmp.h>
@@ -51,7 +52,8 @@ pr_names *pr_names_new(void) {
 
 void pr_names_free(pr_names *names) {
     if (!names) return;
-    for (size_t i = 0; i < shlenu(names->map); i++) pr_free(names->map[i].key);
+    for (size_t i = 0; i < shlenu(names->map); i++)
+        pr_free(names->map[i].key);
     shfree(names->map);
     pr_free(names);
 }
@@ -77,7 +79,8 @@ pr_status pr_names_put(pr_names *names, const char *name, int32_t value) {
     if (setjmp(here.failed)) {
         /* Only of a map's first entry is a block made that the map does not own yet. */
         if (!names->map) {
-            for (int i = 0; i < here.n_fresh; i++) free(here.fresh[i]);
+            for (int i = 0; i < here.n_fresh; i++)
+                free(here.fresh[i]);
         }
         pr_free(key);
         current = NULL;

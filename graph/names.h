@@ -1,5 +1,6 @@
 /* A table from names to numbers: parameters, tensors of a file, words of a vocabulary.
- * The one place that uses stb_ds's hash maps; see names.c for how a failed allocation comes back. */
+ * The one place that uses stb_ds's hash maps; see names.c for how a failed allocation comes back.
+ */
 #ifndef PR_NAMES_H
 #define PR_NAMES_H
 

@@ -25,12 +25,14 @@ typedef struct pr_error {
     char message[480]; /* one line, no newline at its end; cut, never overflowing */
 } pr_error;
 
-/* Records a fault and returns its code, so that `return pr_fail(err, PR_BAD_FILE, "...")` reads well.
- * The first fault sticks: a pr_error that already holds one is left as it is. err may be NULL. */
+/* Records a fault and returns its code, so that `return pr_fail(err, PR_BAD_FILE, "...")` reads
+ * well. The first fault sticks: a pr_error that already holds one is left as it is. err may be
+ * NULL. */
 pr_status pr_fail(pr_error *err, pr_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As pr_fail(err, PR_NO_MEMORY, ...): what names the thing there was no room for, bytes its size. */
+/* As pr_fail(err, PR_NO_MEMORY, ...): what names the thing there was no room for, bytes its size.
+ */
 pr_status pr_fail_memory(pr_error *err, const char *what, unsigned long long bytes);
 
 #ifdef __cplusplus

@@ -1,0 +1,42 @@
+/* Loops that the compiler turns into vectors, compiled once for each level of x86-64 and chosen
+ * when the program is loaded: one binary runs anywhere and uses AVX2 or AVX-512 where there is.
+ * Write PR_VECTOR before the static function that holds the loop; keep what it calls inline. */
+#ifndef PR_SIMD_H
+#define PR_SIMD_H
+
+#include <stdint.h>
+
+#if defined(__x86_64__) && !defined(__CUDACC__)
+#define PR_VECTOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define PR_VECTOR
+#endif
+
+static inline float pr_bits_float(uint32_t bits) {
+    union {
+        uint32_t u;
+        float f;
+    } both = {.u = bits};
+    return both.f;
+}
+
+/* e^x to 2 units in the last place without a branch: x is held to [-87.3, 88.0], so that results
+ * stay normal numbers; e^x = 2^n e^r with |r| <= ln 2 / 2, e^r by Cephes' polynomial (expf). */
+static inline float pr_expf(float x) {
+    x = x < -87.3f ? -87.3f : x > 88.0f ? 88.0f : x;
+    /* Adding 1.5 * 2^23 rounds to an integer. */
+    float rounded = x * 1.44269504088896341f + 12582912.0f;
+    float n = rounded - 12582912.0f;
+    float r = x - n * 0.693359375f;
+    r = r + n * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * (r * r) + r + 1.0f;
+    return p * pr_bits_float((uint32_t)((int32_t)n + 127) << 23);
+}
+
+#endif

@@ -1,0 +1,42 @@
+/* A backend: where bytes live and how they get there. It has no op code: kernels sit in their op's
+ * descriptor (op.h), in the slot of the backend's kind. A graph runs whole on one backend. */
+#ifndef PR_BACKEND_H
+#define PR_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "graph/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum pr_backend_kind { PR_CPU, PR_CUDA, PR_BACKEND_KINDS } pr_backend_kind;
+
+typedef struct pr_backend pr_backend;
+
+struct pr_backend {
+    const char *name;
+    pr_backend_kind kind;
+    int threads;       /* that kernels may use at once; 1 on a GPU */
+    size_t alignment;  /* of every block placed in an arena, in bytes; a power of two */
+    bool host_visible; /* the CPU may read and write its memory through the pointers it gives */
+
+    /* Zeroed memory, aligned to a page; untouched pages cost nothing. NULL when there is none. */
+    void *(*alloc)(pr_backend *backend, size_t bytes);
+    void (*free)(pr_backend *backend, void *block, size_t bytes);
+    /* Gives back the physical pages that lie wholly in the range, whose content is then lost. */
+    void (*discard)(pr_backend *backend, void *block, size_t bytes);
+    /* Makes a whole block from alloc read-only, or writable again, where the backend can. */
+    pr_status (*protect)(pr_backend *backend, void *block, size_t bytes, bool read_only);
+    pr_status (*upload)(pr_backend *backend, void *to, const void *host, size_t bytes);
+    pr_status (*download)(pr_backend *backend, void *host, const void *from, size_t bytes);
+    pr_status (*sync)(pr_backend *backend, pr_error *err);
+    void (*release)(pr_backend *backend); /* frees the backend itself */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,94 @@
+/* The parameters: their names, bytes, whether they train, and the optimizer's state of each.
+ *
+ * A parameter that never trained stays where it was found (a model file's read-only mapping). One
+ * that trains gets a copy of its own when a trainer first asks (pr_store_settle); when it freezes
+ * again the copy stays, read-only, and its state is freed. Moments belong to parameters: a flip of
+ * one leaves every other's untouched. */
+#ifndef PR_STORE_H
+#define PR_STORE_H
+
+#include "graph/backend.h"
+#include "graph/shape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct pr_store pr_store;
+
+/* What an optimizer keeps beside a parameter, one block each. */
+typedef enum pr_state_slot {
+    PR_STATE_FIRST,  /* first moments, in the parameter's shape */
+    PR_STATE_SECOND, /* second moments, in the parameter's shape */
+    PR_STATE_ROWS,   /* i32, one a row: the step a sparsely updated row has reached */
+    PR_STATE_SLOTS
+} pr_state_slot;
+
+typedef struct pr_param {
+    const char *name;
+    pr_shape shape; /* no dynamic dimension */
+    size_t bytes;   /* of data: f32 */
+    float *data;    /* on the store's backend; const when !owned or frozen */
+    bool owned;     /* data is the store's own copy */
+    bool require_grad;
+    bool decay; /* weight decay applies: matrices, not biases or norms */
+    int32_t
+        since; /* the step count at which it last began to train: bias correction counts from it */
+    void *state[PR_STATE_SLOTS];
+    size_t state_bytes[PR_STATE_SLOTS];
+} pr_param;
+
+/* Gives back the resident pages of a parameter's file mapping once the store holds a copy. */
+typedef void (*pr_store_release)(void *context, const void *data, size_t bytes);
+
+/* NULL when there is no memory. The backend must outlive the store. */
+pr_store *pr_store_new(pr_backend *backend);
+void pr_store_free(pr_store *store);
+pr_backend *pr_store_backend(const pr_store *store);
+
+/* Adds a parameter, frozen. Decay is set for two dimensions and more. With data, the store reads
+ * that memory, which must stay mapped as long as the store lives; with NULL it makes zeros of its
+ * own, to be filled through pr_store_write. Returns its index (0, 1, ...), or -1 with err set: a
+ * duplicate name, a dynamic or empty shape, no memory. */
+int pr_store_add(pr_store *store, const char *name, pr_shape shape, const float *data,
+                 pr_error *err);
+
+int pr_store_count(const pr_store *store);
+int pr_store_find(const pr_store *store, const char *name); /* its index or -1 */
+const pr_param *pr_store_param(const pr_store *store, int index);
+
+/* Copies `bytes` (the whole parameter) from the host into the store's own memory. */
+pr_status pr_store_write(pr_store *store, int index, const float *host, pr_error *err);
+/* Copies the whole parameter to the host. */
+pr_status pr_store_read(const pr_store *store, int index, float *host, pr_error *err);
+
+/* Called with what a settled parameter no longer needs of its mapping. */
+void pr_store_on_release(pr_store *store, pr_store_release release, void *context);
+
+/* Sets requires-grad of every parameter whose name matches the pattern (pr_glob), and counts the
+ * version up if any changed. This is all there is to a flip. PR_BAD_ARGUMENT when nothing matches.
+ */
+pr_status pr_store_require_grad(pr_store *store, const char *pattern, bool on, pr_error *err);
+
+/* Counts every change of requires-grad; gradients and plans are derived for one version. */
+uint64_t pr_store_version(const pr_store *store);
+
+/* Makes memory follow the flags: a copy of its own for each parameter that trains; read-only, its
+ * state freed, for each that no longer does. `step` is recorded in `since` of those that begin. */
+pr_status pr_store_settle(pr_store *store, int32_t step, pr_error *err);
+
+/* Makes a zeroed state of a parameter that trains, unless it is there already. */
+pr_status pr_store_make_state(pr_store *store, int index, pr_state_slot slot, size_t bytes,
+                              pr_error *err);
+
+/* Totals, in elements: all parameters, and those that train. */
+void pr_store_totals(const pr_store *store, size_t *all, size_t *trained);
+
+/* Whether name matches pattern: * and ? match any characters (dots too), [a-z] a set, {a,b} either.
+ * Braces may not nest. */
+bool pr_glob(const char *pattern, const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
