@@ -37,6 +37,8 @@ pr_tid pr_scale(pr_graph *g, pr_tid x, float factor);
  */
 pr_tid pr_gelu(pr_graph *g, pr_tid x);
 pr_tid pr_tanh(pr_graph *g, pr_tid x);
+/* n copies of a value, (n). */
+pr_tid pr_constant(pr_graph *g, float value, int32_t n);
 /* max(x, 0). */
 pr_tid pr_relu(pr_graph *g, pr_tid x);
 

@@ -1,0 +1,109 @@
+/* The fine-tuning loop: epochs over shuffled, packed batches, the flip of priming, evaluation after
+ * each epoch, checkpoints, and callbacks for whoever shows progress or wants to stop. */
+#ifndef PR_FINETUNE_H
+#define PR_FINETUNE_H
+
+#include "models/model.h"
+#include "train/dataset.h"
+#include "train/metrics.h"
+#include "train/trainer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct pr_finetune_options {
+    int32_t epochs;
+    int32_t batch_size;
+    double learning_rate;
+    double weight_decay;
+    double warmup; /* steps when 1 or more, a part of all steps when under 1 */
+    double clip;   /* 0: none */
+    uint64_t seed;
+    int32_t max_steps;      /* stops early; the schedule stays that of epochs. 0: no limit */
+    int32_t save_every;     /* steps between checkpoints; 0: none but the last */
+    const char *checkpoint; /* where they go, or NULL */
+    const char *resume;     /* a checkpoint to go on from, or NULL */
+} pr_finetune_options;
+
+/* The paper's: 5 epochs, batches of 16, 2e-5, decay 0.01, no warm-up, clipping at 1, seed 0. */
+pr_finetune_options pr_finetune_default(void);
+
+/* What is known after a step. */
+typedef struct pr_step_report {
+    int32_t step, steps;   /* done, and of the whole run */
+    int32_t epoch, epochs; /* this one (0, 1, ...), and how many */
+    float loss;
+    double rate;            /* the learning rate of this step */
+    int64_t tokens;         /* real ones in the batch */
+    double seconds;         /* of this step */
+    double trained_seconds; /* of all steps of this process */
+    int64_t trained_tokens;
+} pr_step_report;
+
+/* What is known after an epoch. */
+typedef struct pr_epoch_report {
+    int32_t epoch, epochs;
+    double loss;             /* mean over the epoch's steps */
+    const pr_scores *scores; /* on the dev set; NULL without one */
+    size_t parameters, trained;
+    pr_plan_report plan;
+    double seconds; /* training alone */
+    double evaluation_seconds;
+} pr_epoch_report;
+
+/* What a flip gave back: the plan and the trained parameters before and after. */
+typedef struct pr_flip_report {
+    int32_t epoch;
+    size_t trained_before, trained_after;
+    pr_plan_report before, after;
+} pr_flip_report;
+
+/* Any may be NULL. step returns false to end the run after this step (the rest is as if it had been
+ * stopped by max_steps: a checkpoint is saved). */
+typedef struct pr_finetune_callbacks {
+    void *context;
+    bool (*step)(void *context, const pr_step_report *report);
+    void (*epoch)(void *context, const pr_epoch_report *report);
+    void (*flip)(void *context, const pr_flip_report *report);
+} pr_finetune_callbacks;
+
+/* How a run ended. */
+typedef struct pr_finetune_result {
+    int32_t steps; /* made, in all */
+    bool cancelled;
+    double seconds_to_first_step; /* from the call to the end of the first step */
+    size_t peak_planned; /* bytes: the largest of weights + gradients + moments + activations */
+} pr_finetune_result;
+
+/* Trains the model on train; dev may be NULL. The model's method says what trains when. Rows of
+ * embeddings are up to date when it returns, so the model can be saved, cancelled or not. */
+pr_status pr_finetune_run(pr_model *model, pr_backend *backend, const pr_dataset *train,
+                          const pr_dataset *dev, const pr_finetune_options *options,
+                          const pr_finetune_callbacks *callbacks, pr_finetune_result *result,
+                          pr_error *err);
+
+/* One phase of a run as it would be: the same set of trained parameters from epoch `first` to
+ * before epoch `end`. */
+typedef struct pr_phase_report {
+    int32_t first, end;
+    size_t trained;
+    pr_plan_report plan; /* at the capacity that the largest batches can need */
+} pr_phase_report;
+
+enum { PR_MAX_PHASES = 8 };
+
+/* Plans a run without making it (--dry-run). *n phases, at most PR_MAX_PHASES. */
+pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_dataset *train,
+                           const pr_finetune_options *options,
+                           pr_phase_report phases[PR_MAX_PHASES], int *n, pr_error *err);
+
+/* The model on a data set, without training: outputs (rows, labels) f32, the logits, from pr_alloc;
+ * the caller frees them. */
+pr_status pr_finetune_predict(pr_model *model, pr_backend *backend, const pr_dataset *data,
+                              int32_t batch_size, float **outputs, pr_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,305 @@
+#include "train/trainer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "autograd/backward.h"
+#include "graph/memory.h"
+
+enum { TOKEN_STEP = 64 }; /* capacities are multiples of this many tokens */
+
+struct pr_trainer {
+    pr_graph *g;
+    pr_store *store;
+    pr_backend *backend;
+    pr_tid loss, factor, clock;
+    pr_optimizer optimizer;
+    float *rates;
+    int32_t n_rates, steps;
+    uint64_t seed;
+    uint64_t derived_for; /* the store's version */
+    bool derived;
+    pr_plan *training, *evaluation;
+    pr_tid evaluated; /* what the evaluation plan computes */
+    void *arena;
+    size_t arena_bytes;
+};
+
+pr_trainer_options pr_trainer_default(void) {
+    pr_optimizer o = pr_optimizer_default();
+    return (pr_trainer_options){.adamw = o.adamw, .clip = o.clip};
+}
+
+static pr_tid clock_of(pr_graph *g) {
+    pr_tid clock = pr_graph_find(g, "clock");
+    return clock ? clock : pr_graph_input(g, "clock", PR_U64, pr_shape_1(3));
+}
+
+pr_trainer *pr_trainer_new(pr_graph *g, pr_backend *backend, pr_tid loss,
+                           const pr_trainer_options *options, pr_error *err) {
+    if (pr_graph_check(g, err) != PR_OK) return NULL;
+    if (loss && options->steps < 1) {
+        pr_fail(err, PR_BAD_ARGUMENT, "a trainer needs the learning rate of one step or more");
+        return NULL;
+    }
+    pr_trainer *t = pr_alloc(1, sizeof *t);
+    float *rates = pr_alloc((size_t)options->steps, sizeof *rates);
+    if (!t || !rates) {
+        pr_fail_memory(err, "a trainer", (size_t)options->steps * sizeof *rates);
+        pr_free(t);
+        pr_free(rates);
+        return NULL;
+    }
+    if (options->steps) memcpy(rates, options->rates, (size_t)options->steps * sizeof *rates);
+    *t = (pr_trainer){
+        .g = g,
+        .store = pr_graph_store(g),
+        .backend = backend,
+        .loss = loss,
+        .clock = clock_of(g),
+        .rates = rates,
+        .n_rates = options->steps,
+        .seed = options->seed,
+        .optimizer = {.adamw = options->adamw, .clip = options->clip},
+    };
+    t->optimizer.clock = t->clock;
+    if (loss) t->optimizer.rates = pr_graph_input(g, "rates", PR_F32, pr_shape_1(t->n_rates));
+    pr_graph_mark(g);
+    if (pr_graph_check(g, err) != PR_OK) {
+        pr_trainer_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+static void drop_plans(pr_trainer *t) {
+    pr_plan_free(t->training);
+    pr_plan_free(t->evaluation);
+    t->training = t->evaluation = NULL;
+}
+
+void pr_trainer_free(pr_trainer *t) {
+    if (!t) return;
+    drop_plans(t);
+    t->backend->free(t->backend, t->arena, t->arena_bytes);
+    pr_free(t->rates);
+    pr_free(t);
+}
+
+/* Rows of parameters that are about to freeze, or of all, brought up to date. */
+static pr_status catch_up(pr_trainer *t, bool frozen_only, pr_error *err) {
+    pr_status status = PR_OK;
+    for (int i = 0; i < pr_store_count(t->store) && status == PR_OK; i++) {
+        const pr_param *p = pr_store_param(t->store, i);
+        if (!p->state[PR_STATE_ROWS] || (frozen_only && p->require_grad)) continue;
+        status = pr_adamw_catch_up(t->store, i, t->rates, t->steps, &t->optimizer.adamw, err);
+    }
+    return status;
+}
+
+pr_status pr_trainer_catch_up(pr_trainer *t, pr_error *err) {
+    return catch_up(t, false, err);
+}
+
+/* Gradients and updates for what trains now. */
+static pr_status derive(pr_trainer *t, pr_error *err) {
+    uint64_t version = pr_store_version(t->store);
+    if (t->derived && t->derived_for == version) return PR_OK;
+    drop_plans(t);
+    pr_graph_rewind(t->g);
+    pr_status status = catch_up(t, true, err);
+    if (status == PR_OK) status = pr_store_settle(t->store, t->steps, err);
+    if (status == PR_OK && t->loss) status = pr_backward(t->g, t->loss, err);
+    if (status == PR_OK && t->loss) {
+        status = pr_optimizer_emit(t->g, &t->optimizer, &t->factor, err);
+    }
+    t->derived = status == PR_OK;
+    t->derived_for = version;
+    return status;
+}
+
+static bool has_room(const pr_plan *plan, pr_extent e) {
+    if (!plan) return false;
+    pr_extent c = pr_plan_capacity(plan);
+    return e.tokens <= c.tokens && e.sentences <= c.sentences && e.longest <= c.longest;
+}
+
+static int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* Room for e, and for all that an older plan had room for: one plan then serves both. */
+static pr_extent capacity_for(const pr_plan *old, pr_extent e) {
+    if (old) {
+        pr_extent c = pr_plan_capacity(old);
+        e.tokens = larger(e.tokens, c.tokens);
+        e.sentences = larger(e.sentences, c.sentences);
+        e.longest = larger(e.longest, c.longest);
+    }
+    e.tokens = (e.tokens + TOKEN_STEP - 1) / TOKEN_STEP * TOKEN_STEP;
+    return e;
+}
+
+/* One arena serves both plans; it follows their need up, and down when a tenth or more is spare. */
+static pr_status fit_arena(pr_trainer *t, pr_error *err) {
+    size_t need = 1;
+    pr_plan *plans[] = {t->training, t->evaluation};
+    for (int i = 0; i < 2; i++) {
+        size_t bytes = plans[i] ? pr_plan_get_report(plans[i])->arena : 0;
+        if (bytes > need) need = bytes;
+    }
+    if (need > t->arena_bytes || need < t->arena_bytes - t->arena_bytes / 10) {
+        t->backend->free(t->backend, t->arena, t->arena_bytes);
+        t->arena = t->backend->alloc(t->backend, need);
+        t->arena_bytes = t->arena ? need : 0;
+        if (!t->arena) {
+            drop_plans(t);
+            return pr_fail_memory(err, "the plan's arena", need);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        if (plans[i]) pr_plan_attach(plans[i], t->arena);
+    }
+    return PR_OK;
+}
+
+static pr_status replan(pr_trainer *t, pr_plan **plan, pr_extent e, const pr_tid *wanted,
+                        int n_wanted, bool training, pr_error *err) {
+    pr_plan_options options = {
+        .capacity = capacity_for(*plan, e),
+        .wanted = wanted,
+        .n_wanted = n_wanted,
+        .training = training,
+    };
+    pr_plan *made = pr_plan_new(t->g, t->store, t->backend, &options, err);
+    if (!made) return err && err->code != PR_OK ? err->code : PR_NO_MEMORY;
+    pr_plan_free(*plan);
+    *plan = made;
+    return fit_arena(t, err);
+}
+
+pr_status pr_trainer_prepare(pr_trainer *t, pr_extent extent, pr_error *err) {
+    if (!t->loss) return pr_fail(err, PR_BAD_ARGUMENT, "this trainer has no loss to train");
+    pr_status status = derive(t, err);
+    if (status != PR_OK || has_room(t->training, extent)) return status;
+    const pr_tid wanted[] = {t->loss, t->factor};
+    return replan(t, &t->training, extent, wanted, 2, true, err);
+}
+
+static pr_status feed_all(pr_trainer *t, pr_plan *plan, pr_extent extent, const pr_feed *feeds,
+                          int n_feeds, pr_error *err) {
+    const uint64_t clock[3] = {t->seed, (uint64_t)t->steps, 0};
+    pr_status status = pr_plan_feed(plan, t->clock, extent, clock, err);
+    if (status == PR_OK && t->loss) {
+        status = pr_plan_feed(plan, t->optimizer.rates, extent, t->rates, err);
+    }
+    for (int i = 0; i < n_feeds && status == PR_OK; i++) {
+        status = pr_plan_feed(plan, feeds[i].input, extent, feeds[i].data, err);
+    }
+    return status;
+}
+
+/* The watch that finds where numbers stop being finite. */
+typedef struct first_fault {
+    int32_t step;
+    pr_error *err;
+} first_fault;
+
+static pr_status look_for_fault(void *context, const pr_call *call, const pr_op *op,
+                                double seconds) {
+    (void)seconds;
+    const first_fault *f = context;
+    for (int k = 0; k < op->n_out; k++) {
+        size_t n;
+        if (!call->out[k].data || call->out[k].dtype != PR_F32) continue;
+        if (!pr_shape_count(call->out[k].shape, &n)) continue;
+        const float *x = call->out[k].data;
+        for (size_t i = 0; i < n; i++) {
+            if (isfinite(x[i])) continue;
+            return pr_fail(f->err, PR_NOT_FINITE,
+                           "step %d: %s '%s' is the first to compute %s (element %zu)",
+                           (int)f->step, op->name, call->name, isnan(x[i]) ? "NaN" : "infinity", i);
+        }
+    }
+    return PR_OK;
+}
+
+/* Runs the batch again, looking at every node; its updates still change nothing. */
+static pr_status name_fault(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
+                            pr_error *err) {
+    pr_error ignored = {.code = PR_OK};
+    first_fault f = {t->steps, err};
+    if (t->backend->host_visible) {
+        pr_plan_set_watch(t->training, look_for_fault, &f);
+        if (feed_all(t, t->training, extent, feeds, n_feeds, &ignored) == PR_OK) {
+            pr_plan_run(t->training, extent, &ignored);
+        }
+        pr_plan_set_watch(t->training, NULL, NULL);
+    }
+    return pr_fail(err, PR_NOT_FINITE, "step %d: the loss or a gradient is not finite",
+                   (int)t->steps);
+}
+
+pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
+                          float *loss, pr_error *err) {
+    if (t->steps >= t->n_rates) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "step %d: the run was given %d learning rates",
+                       (int)t->steps, (int)t->n_rates);
+    }
+    float factor = 0.0f;
+    pr_status status = pr_trainer_prepare(t, extent, err);
+    if (status == PR_OK) status = feed_all(t, t->training, extent, feeds, n_feeds, err);
+    if (status == PR_OK) status = pr_plan_run(t->training, extent, err);
+    if (status == PR_OK) status = pr_plan_fetch(t->training, t->loss, extent, loss, err);
+    if (status == PR_OK) status = pr_plan_fetch(t->training, t->factor, extent, &factor, err);
+    if (status != PR_OK) return status;
+    if (!isfinite(*loss) || !isfinite(factor)) return name_fault(t, extent, feeds, n_feeds, err);
+    t->steps++;
+    return PR_OK;
+}
+
+pr_status pr_trainer_evaluate(pr_trainer *t, pr_tid wanted, pr_extent extent, const pr_feed *feeds,
+                              int n_feeds, void *out, pr_error *err) {
+    pr_status status = derive(t, err);
+    if (status == PR_OK && (wanted != t->evaluated || !has_room(t->evaluation, extent))) {
+        t->evaluated = wanted;
+        status = replan(t, &t->evaluation, extent, &wanted, 1, false, err);
+    }
+    if (status == PR_OK) status = feed_all(t, t->evaluation, extent, feeds, n_feeds, err);
+    if (status == PR_OK) status = pr_plan_run(t->evaluation, extent, err);
+    if (status == PR_OK) status = pr_plan_fetch(t->evaluation, wanted, extent, out, err);
+    return status;
+}
+
+pr_status pr_trainer_gradient(pr_trainer *t, pr_tid param, pr_extent extent, const pr_feed *feeds,
+                              int n_feeds, float *out, pr_error *err) {
+    pr_status status = pr_trainer_prepare(t, extent, err);
+    if (status != PR_OK) return status;
+    pr_tid gradient = pr_graph_gradient(t->g, param);
+    if (gradient && pr_graph_tensor(t->g, gradient)->rows) {
+        pr_phase before = pr_graph_phase(t->g, PR_BACKWARD);
+        gradient = pr_densify(t->g, gradient, pr_graph_tensor(t->g, param)->shape.dim[0]);
+        pr_graph_phase(t->g, before);
+    }
+    if (!gradient) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "'%s' has no gradient",
+                       pr_graph_tensor(t->g, param)->name);
+    }
+    return pr_trainer_evaluate(t, gradient, extent, feeds, n_feeds, out, err);
+}
+
+int32_t pr_trainer_steps(const pr_trainer *t) {
+    return t->steps;
+}
+
+void pr_trainer_set_steps(pr_trainer *t, int32_t steps) {
+    t->steps = steps;
+}
+
+const pr_plan_report *pr_trainer_report(const pr_trainer *t) {
+    return t->training ? pr_plan_get_report(t->training) : NULL;
+}
+
+pr_extent pr_trainer_capacity(const pr_trainer *t) {
+    return t->training ? pr_plan_capacity(t->training) : (pr_extent){0};
+}
