@@ -42,6 +42,7 @@ typedef struct pr_call {
     pr_view in[PR_MAX_IN], out[PR_MAX_OUT];
     pr_attr attr;
     pr_extent extent; /* of the batch at hand; of the capacity when workspace() or flops() ask */
+    bool training;    /* pr_plan_options.training: attention's dropout drops */
     const pr_backend *backend;
     void *workspace;  /* the bytes that workspace() asked for; their content is arbitrary */
     const char *name; /* of the node, for messages */
