@@ -53,6 +53,10 @@ pr_backend *pr_store_backend(const pr_store *store);
 int pr_store_add(pr_store *store, const char *name, pr_shape shape, const float *data,
                  pr_error *err);
 
+/* Gives a parameter another shape and zeros of its own; it is as if just added. Only before a graph
+ * or a plan has looked at it. */
+pr_status pr_store_renew(pr_store *store, int index, pr_shape shape, pr_error *err);
+
 int pr_store_count(const pr_store *store);
 int pr_store_find(const pr_store *store, const char *name); /* its index or -1 */
 const pr_param *pr_store_param(const pr_store *store, int index);

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "backends/philox.h"
 #include "graph/memory.h"
+#include "models/draw.h"
 #include "models/method.h"
 #include "ops/ops.h"
 
@@ -19,26 +19,6 @@ enum { NAME = 80 };
 static const char *full_name(char name[NAME], const char *linear, const char *kind) {
     snprintf(name, NAME, "%s.%s", linear, kind);
     return name;
-}
-
-/* U(-bound, bound), drawn for (seed, name of the parameter, element). */
-static void draw_uniform(float *value, size_t n, float bound, uint64_t seed, const char *name) {
-    uint64_t key = pr_philox_key(seed, pr_site(name));
-    for (size_t i = 0; i < n; i++) {
-        pr_philox words = pr_philox_draw(key, (uint32_t)(i / 4), 0, 0, 0);
-        value[i] = bound * (2.0f * pr_philox_uniform(words.word[i % 4]) - 1.0f);
-    }
-}
-
-static pr_status draw_down(pr_store *store, int index, uint64_t seed, pr_error *err) {
-    const pr_param *p = pr_store_param(store, index);
-    size_t n = p->bytes / sizeof(float);
-    float *value = pr_alloc(n, sizeof *value);
-    if (!value) return pr_fail_memory(err, p->name, p->bytes);
-    draw_uniform(value, n, 1.0f / sqrtf((float)p->shape.dim[1]), seed, p->name);
-    pr_status status = pr_store_write(store, index, value, err);
-    pr_free(value);
-    return status;
 }
 
 static pr_status add(pr_store *store, const char *linear, const pr_method_options *options,
@@ -57,7 +37,8 @@ static pr_status add(pr_store *store, const char *linear, const pr_method_option
     int up = pr_store_add(store, full_name(name, linear, "weight.lora_b"),
                           pr_shape_2(shape.dim[0], options->size), NULL, err);
     if (up < 0) return err ? err->code : PR_NO_MEMORY;
-    return draw ? draw_down(store, down, options->seed, err) : PR_OK;
+    if (!draw) return PR_OK;
+    return pr_draw_uniform(store, down, 1.0f / sqrtf((float)shape.dim[1]), options->seed, err);
 }
 
 static pr_tid linear_with_learner(pr_graph *g, pr_tid x, const char *linear, const void *context) {
