@@ -4,7 +4,7 @@
 
 #include "ops/ops.h"
 
-enum { NAME = 64 };
+enum { STEM = 64, NAME = 80 }; /* of "blk.0.attn_q", and with ".weight" */
 
 pr_status pr_bert_check(const pr_bert_config *c, pr_error *err) {
     const struct {
@@ -75,15 +75,15 @@ static void list_norm(listing *l, const char *stem, int64_t width) {
     list(l, stem, "bias", pr_shape_1(width));
 }
 
-static const char *block_name(char name[NAME], int layer, const char *part) {
-    snprintf(name, NAME, "blk.%d.%s", layer, part);
+static const char *block_name(char name[STEM], int layer, const char *part) {
+    snprintf(name, STEM, "blk.%d.%s", layer, part);
     return name;
 }
 
 pr_status pr_bert_parameters(const pr_bert_config *c, pr_bert_visit visit, void *context,
                              pr_error *err) {
     listing l = {visit, context, err, PR_OK};
-    char name[NAME];
+    char name[STEM];
     list(&l, "token_embd", "weight", pr_shape_2(c->vocab, c->width));
     list(&l, "position_embd", "weight", pr_shape_2(c->positions, c->width));
     if (c->token_types) list(&l, "token_types", "weight", pr_shape_2(c->token_types, c->width));
@@ -148,14 +148,14 @@ static pr_tid embeddings(const builder *b) {
 }
 
 static pr_tid block_linear(const builder *b, int layer, const char *part, pr_tid x) {
-    char name[NAME];
+    char name[STEM];
     return b->linear(b->g, x, block_name(name, layer, part), b->context);
 }
 
 /* x = norm(x + dropout(projection of attention)); x = norm(x + dropout(feed-forward)). DistilBERT
  * has no dropout after attention's projection. */
 static pr_tid block(const builder *b, int layer, pr_tid x) {
-    char name[NAME];
+    char name[STEM];
     pr_tid q = block_linear(b, layer, "attn_q", x);
     pr_tid k = block_linear(b, layer, "attn_k", x);
     pr_tid v = block_linear(b, layer, "attn_v", x);
