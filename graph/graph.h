@@ -61,7 +61,7 @@ pr_store *pr_graph_store(const pr_graph *g);
 pr_tid pr_graph_input(pr_graph *g, const char *name, pr_dtype dtype, pr_shape shape);
 /* A parameter of the store by name; the same tensor for the same name. */
 pr_tid pr_graph_param(pr_graph *g, const char *name);
-/* A state beside a parameter, in the shape given. */
+/* A state beside a parameter, in the shape given; the same tensor for the same slot. */
 pr_tid pr_graph_state(pr_graph *g, int param, pr_state_slot slot, pr_dtype dtype, pr_shape shape);
 
 /* What later nodes and their outputs are named after: "blk.0.attn_q". */
@@ -83,8 +83,8 @@ pr_tid pr_graph_fault(pr_graph *g, const char *format, ...) __attribute__((forma
 /* PR_OK, or the first fault, copied into err. */
 pr_status pr_graph_check(const pr_graph *g, pr_error *err);
 
-/* Everything after the mark goes at the next rewind. A graph is marked once its forward part
- * stands. */
+/* Everything after the mark, a fault too, goes at the next rewind. A graph is marked once its
+ * forward part stands; without a mark a rewind does nothing. */
 void pr_graph_mark(pr_graph *g);
 void pr_graph_rewind(pr_graph *g);
 
