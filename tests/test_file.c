@@ -1,52 +1,13 @@
 /* Mapped files, and new files that appear whole or not at all. */
 #include "tests/test.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "models/file.h"
-
-static char folder[] = "/tmp/primer-test-file-XXXXXX";
-
-static const char *in_folder(const char *name) {
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static int entries(void) {
-    int n = 0;
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n - 2;
-}
-
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int empty_folder(void **state) {
-    (void)state;
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    for (struct dirent *e; (e = readdir(dir));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            remove(in_folder(e->d_name));
-    closedir(dir);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    empty_folder(state);
-    return rmdir(folder);
-}
+#include "tests/scratch.h"
 
 static void write_file(const char *path, const char *text) {
     pr_error err = {0};
@@ -73,18 +34,18 @@ static void what_is_written_is_read(void **state) {
     for (int i = 0; i < PART; i++)
         part[i] = (unsigned char)(i * 31 >> 3);
     pr_error err = {0};
-    pr_file_writer *writer = pr_file_writer_open(in_folder("a"), &err);
+    pr_file_writer *writer = pr_file_writer_open(scratch_path("a"), &err);
     assert_non_null(writer);
     for (int i = 0; i < PARTS; i++) {
         assert_int_equal(pr_file_write(writer, part, (size_t)(PART - i * 10000)), PR_OK);
         assert_int_equal(pr_file_write_zeros(writer, 1000), PR_OK);
     }
     uint64_t total = pr_file_position(writer);
-    assert_int_equal(access(in_folder("a"), F_OK), -1);
+    assert_int_equal(access(scratch_path("a"), F_OK), -1);
     assert_int_equal(pr_file_commit(writer, &err), PR_OK);
 
     pr_file file;
-    assert_int_equal(pr_file_map(in_folder("a"), &file, &err), PR_OK);
+    assert_int_equal(pr_file_map(scratch_path("a"), &file, &err), PR_OK);
     assert_int_equal(file.size, total);
     pr_file_release(file.bytes, file.size);
     const unsigned char *at = file.bytes;
@@ -95,75 +56,75 @@ static void what_is_written_is_read(void **state) {
             assert_int_equal(*at++, 0);
     }
     pr_file_unmap(&file);
-    assert_int_equal(entries(), 1);
+    assert_int_equal(scratch_entries(), 1);
 }
 
 static void a_new_file_has_the_usual_mode(void **state) {
     (void)state;
     mode_t mask = umask(022);
-    write_file(in_folder("a"), "x");
+    write_file(scratch_path("a"), "x");
     umask(mask);
     struct stat info;
-    assert_int_equal(stat(in_folder("a"), &info), 0);
+    assert_int_equal(stat(scratch_path("a"), &info), 0);
     assert_int_equal(info.st_mode & 0777, 0644);
 }
 
 static void the_old_file_stays_until_commit(void **state) {
     (void)state;
     pr_error err = {0};
-    write_file(in_folder("a"), "old");
-    pr_file_writer *writer = pr_file_writer_open(in_folder("a"), &err);
+    write_file(scratch_path("a"), "old");
+    pr_file_writer *writer = pr_file_writer_open(scratch_path("a"), &err);
     pr_file_write_text(writer, "new");
-    assert_holds(in_folder("a"), "old");
+    assert_holds(scratch_path("a"), "old");
     pr_file_abandon(writer);
-    assert_holds(in_folder("a"), "old");
-    assert_int_equal(entries(), 1);
+    assert_holds(scratch_path("a"), "old");
+    assert_int_equal(scratch_entries(), 1);
     pr_file_abandon(NULL);
 
     /* A mapping of the old file goes on reading it. */
     pr_file file;
-    assert_int_equal(pr_file_map(in_folder("a"), &file, &err), PR_OK);
-    write_file(in_folder("a"), "new");
+    assert_int_equal(pr_file_map(scratch_path("a"), &file, &err), PR_OK);
+    write_file(scratch_path("a"), "new");
     assert_memory_equal(file.bytes, "old", 3);
     pr_file_unmap(&file);
-    assert_holds(in_folder("a"), "new");
+    assert_holds(scratch_path("a"), "new");
 }
 
 static void two_writers_do_not_meet(void **state) {
     (void)state;
     pr_error err = {0};
-    pr_file_writer *first = pr_file_writer_open(in_folder("a"), &err);
-    pr_file_writer *second = pr_file_writer_open(in_folder("a"), &err);
+    pr_file_writer *first = pr_file_writer_open(scratch_path("a"), &err);
+    pr_file_writer *second = pr_file_writer_open(scratch_path("a"), &err);
     pr_file_write_text(first, "first");
     pr_file_write_text(second, "second");
     assert_int_equal(pr_file_commit(second, &err), PR_OK);
-    assert_holds(in_folder("a"), "second");
+    assert_holds(scratch_path("a"), "second");
     assert_int_equal(pr_file_commit(first, &err), PR_OK);
-    assert_holds(in_folder("a"), "first");
-    assert_int_equal(entries(), 1);
+    assert_holds(scratch_path("a"), "first");
+    assert_int_equal(scratch_entries(), 1);
 }
 
 static void a_link_is_followed(void **state) {
     (void)state;
-    write_file(in_folder("real"), "old");
-    assert_int_equal(symlink("real", in_folder("link")), 0);
-    write_file(in_folder("link"), "new");
+    write_file(scratch_path("real"), "old");
+    assert_int_equal(symlink("real", scratch_path("link")), 0);
+    write_file(scratch_path("link"), "new");
     struct stat info;
-    assert_int_equal(lstat(in_folder("link"), &info), 0);
+    assert_int_equal(lstat(scratch_path("link"), &info), 0);
     assert_true(S_ISLNK(info.st_mode));
-    assert_holds(in_folder("real"), "new");
+    assert_holds(scratch_path("real"), "new");
 }
 
 static void a_full_disk_leaves_nothing(void **state) {
     (void)state;
     pr_error err = {0};
-    write_file(in_folder("a"), "old");
+    write_file(scratch_path("a"), "old");
     struct rlimit before;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
     struct rlimit small = {100000, before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    pr_file_writer *writer = pr_file_writer_open(in_folder("a"), &err);
+    pr_file_writer *writer = pr_file_writer_open(scratch_path("a"), &err);
     assert_non_null(writer);
     assert_int_equal(pr_file_write_zeros(writer, 99000), PR_OK);
     assert_int_equal(pr_file_write_zeros(writer, 200000), PR_IO);
@@ -172,7 +133,7 @@ static void a_full_disk_leaves_nothing(void **state) {
 
     /* The last, short part is noticed too. */
     pr_error last = {0};
-    writer = pr_file_writer_open(in_folder("a"), &last);
+    writer = pr_file_writer_open(scratch_path("a"), &last);
     assert_int_equal(pr_file_write_zeros(writer, 100001), PR_OK);
     assert_int_equal(pr_file_commit(writer, &last), PR_IO);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
@@ -180,8 +141,8 @@ static void a_full_disk_leaves_nothing(void **state) {
 
     assert_non_null(strstr(err.message, "/a: can't be written: File too large"));
     assert_int_equal(last.code, PR_IO);
-    assert_holds(in_folder("a"), "old");
-    assert_int_equal(entries(), 1);
+    assert_holds(scratch_path("a"), "old");
+    assert_int_equal(scratch_entries(), 1);
 }
 
 static void assert_not_writable(const char *path, const char *message) {
@@ -193,9 +154,9 @@ static void assert_not_writable(const char *path, const char *message) {
 
 static void a_bad_target_is_named(void **state) {
     (void)state;
-    assert_not_writable(folder, "is a directory");
+    assert_not_writable(scratch_folder(), "is a directory");
     assert_not_writable("/dev/full", "is a device or pipe");
-    assert_not_writable(in_folder("none/a"), "No such file or directory");
+    assert_not_writable(scratch_path("none/a"), "No such file or directory");
     assert_not_writable("/proc/primer", "can't be created");
 }
 
@@ -209,25 +170,25 @@ static void assert_not_mapped(const char *path, const char *message) {
 
 static void a_bad_source_is_named(void **state) {
     (void)state;
-    assert_not_mapped(in_folder("none"), "none: No such file or directory");
-    assert_not_mapped(folder, "is a directory");
+    assert_not_mapped(scratch_path("none"), "none: No such file or directory");
+    assert_not_mapped(scratch_folder(), "is a directory");
     assert_not_mapped("/dev/null", "is a device or pipe");
-    write_file(in_folder("empty"), "");
-    assert_not_mapped(in_folder("empty"), "empty: the file is empty");
-    assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
-    assert_not_mapped(in_folder("pipe"), "is a device or pipe");
+    write_file(scratch_path("empty"), "");
+    assert_not_mapped(scratch_path("empty"), "empty: the file is empty");
+    assert_int_equal(mkfifo(scratch_path("pipe"), 0600), 0);
+    assert_not_mapped(scratch_path("pipe"), "is a device or pipe");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(what_is_written_is_read, empty_folder),
-        cmocka_unit_test_teardown(a_new_file_has_the_usual_mode, empty_folder),
-        cmocka_unit_test_teardown(the_old_file_stays_until_commit, empty_folder),
-        cmocka_unit_test_teardown(two_writers_do_not_meet, empty_folder),
-        cmocka_unit_test_teardown(a_link_is_followed, empty_folder),
-        cmocka_unit_test_teardown(a_full_disk_leaves_nothing, empty_folder),
-        cmocka_unit_test_teardown(a_bad_target_is_named, empty_folder),
-        cmocka_unit_test_teardown(a_bad_source_is_named, empty_folder),
+        cmocka_unit_test_teardown(what_is_written_is_read, scratch_empty),
+        cmocka_unit_test_teardown(a_new_file_has_the_usual_mode, scratch_empty),
+        cmocka_unit_test_teardown(the_old_file_stays_until_commit, scratch_empty),
+        cmocka_unit_test_teardown(two_writers_do_not_meet, scratch_empty),
+        cmocka_unit_test_teardown(a_link_is_followed, scratch_empty),
+        cmocka_unit_test_teardown(a_full_disk_leaves_nothing, scratch_empty),
+        cmocka_unit_test_teardown(a_bad_target_is_named, scratch_empty),
+        cmocka_unit_test_teardown(a_bad_source_is_named, scratch_empty),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
