@@ -264,6 +264,10 @@ pr_status pr_store_settle(pr_store *store, int32_t step, pr_error *err) {
     return PR_OK;
 }
 
+void pr_store_set_since(pr_store *store, int index, int32_t step) {
+    if (has(store, index)) store->entry[index].p.since = step;
+}
+
 pr_status pr_store_make_state(pr_store *store, int index, pr_state_slot slot, size_t bytes,
                               pr_error *err) {
     if (!has(store, index)) return no_such(index, err);

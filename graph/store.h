@@ -81,6 +81,9 @@ uint64_t pr_store_version(const pr_store *store);
  * state freed, for each that no longer does. `step` is recorded in `since` of those that begin. */
 pr_status pr_store_settle(pr_store *store, int32_t step, pr_error *err);
 
+/* Records when a parameter that trains began to: for going on from a checkpoint. */
+void pr_store_set_since(pr_store *store, int index, int32_t step);
+
 /* Makes a zeroed state of a parameter that trains, unless it is there already. */
 pr_status pr_store_make_state(pr_store *store, int index, pr_state_slot slot, size_t bytes,
                               pr_error *err);

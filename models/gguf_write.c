@@ -13,8 +13,10 @@ typedef struct pending {
     pr_shape shape;
     pr_format format;
     size_t count;
-    uint64_t bytes; /* in the file, padding not counted */
-    const float *data;
+    uint64_t bytes;    /* in the file, padding not counted */
+    const float *data; /* or NULL, and fill makes it */
+    pr_gguf_fill fill;
+    const void *context;
 } pending;
 
 struct pr_gguf_writer {
@@ -157,10 +159,11 @@ bool pr_gguf_has_key(const pr_gguf_writer *w, const char *key) {
     return pr_names_get(w->key_names, key) >= 0;
 }
 
-void pr_gguf_put_tensor(pr_gguf_writer *w, const char *name, pr_shape shape, pr_format format,
-                        const float *data) {
-    pending t = {.shape = shape, .format = format, .data = data};
+static void claim_tensor(pr_gguf_writer *w, const char *name, pr_shape shape, pr_format format,
+                         pending t) {
     size_t bytes = 0;
+    t.shape = shape;
+    t.format = format;
     claim(w, w->tensor_names, "tensor", name);
     bool known = format == PR_FORMAT_F32 || format == PR_FORMAT_BF16;
     bool counted = shape.n_dims >= 1 && shape.n_dims <= PR_MAX_DIMS &&
@@ -177,6 +180,16 @@ void pr_gguf_put_tensor(pr_gguf_writer *w, const char *name, pr_shape shape, pr_
         return;
     }
     w->tensor[w->tensors++] = t;
+}
+
+void pr_gguf_put_tensor(pr_gguf_writer *w, const char *name, pr_shape shape, pr_format format,
+                        const float *data) {
+    claim_tensor(w, name, shape, format, (pending){.data = data});
+}
+
+void pr_gguf_put_filled(pr_gguf_writer *w, const char *name, pr_shape shape, pr_format format,
+                        pr_gguf_fill fill, const void *context) {
+    claim_tensor(w, name, shape, format, (pending){.fill = fill, .context = context});
 }
 
 /* Zeros up to the next multiple of the alignment. */
@@ -226,6 +239,23 @@ static void write_bf16(pr_file_writer *file, const float *data, size_t count) {
     }
 }
 
+static void write_floats(pr_file_writer *file, const pending *t, const float *data) {
+    if (t->format == PR_FORMAT_F32)
+        pr_file_write(file, data, (size_t)t->bytes);
+    else
+        write_bf16(file, data, t->count);
+    pad(file);
+}
+
+static pr_status write_filled(pr_file_writer *file, const pending *t, pr_error *err) {
+    float *data = pr_alloc(t->count, sizeof *data);
+    if (!data) return pr_fail_memory(err, t->name, t->count * sizeof *data);
+    pr_status status = t->fill(t->context, t->name, data, err);
+    if (status == PR_OK) write_floats(file, t, data);
+    pr_free(data);
+    return status;
+}
+
 pr_status pr_gguf_write(const pr_gguf_writer *w, const char *path, pr_error *err) {
     if (w->fault.code != PR_OK)
         return pr_fail(err, w->fault.code, "%s: %s", path, w->fault.message);
@@ -234,11 +264,15 @@ pr_status pr_gguf_write(const pr_gguf_writer *w, const char *path, pr_error *err
     write_header(w, file);
     for (size_t i = 0; i < w->tensors; i++) {
         const pending *t = &w->tensor[i];
-        if (t->format == PR_FORMAT_F32)
-            pr_file_write(file, t->data, (size_t)t->bytes);
+        pr_status status = PR_OK;
+        if (t->fill)
+            status = write_filled(file, t, err);
         else
-            write_bf16(file, t->data, t->count);
-        pad(file);
+            write_floats(file, t, t->data);
+        if (status != PR_OK) {
+            pr_file_abandon(file);
+            return status;
+        }
     }
     return pr_file_commit(file, err);
 }

@@ -90,6 +90,7 @@ const pr_method pr_method_learner = {
     .defaults = {.size = 64, .scale = 1.0f, .prime = 2},
     .sized = true,
     .add = add,
+    .added = "blk.*.lora_{a,b}",
     .linear = linear_with_learner,
     .collapse = collapse,
     .trained = trained,

@@ -27,6 +27,7 @@ typedef struct pr_method {
      * (they are about to be read from a file). */
     pr_status (*add)(pr_store *store, const char *linear, const pr_method_options *options,
                      bool draw, pr_error *err);
+    const char *added; /* a glob of what add makes; NULL: nothing */
     /* Wraps the linear constructor; context is the options. */
     pr_linear_maker linear;
     /* Folds what add made for one linear layer into the plain weight: weight (out, in) is the whole

@@ -50,6 +50,13 @@ pr_status pr_model_set_method(pr_model *model, const pr_method *method,
 /* The forward graph; faults stick to g. */
 pr_bert pr_model_build(const pr_model *model, pr_graph *g);
 
+/* Whether a parameter is the method's rather than the base's or the head's. */
+bool pr_model_is_added(const pr_model *model, int param);
+
+/* Copies a parameter of the base or the head to the host, what the method adds beside it folded in
+ * where it can be (W + s P2 P1). */
+pr_status pr_model_read_folded(const pr_model *model, int param, float *to, pr_error *err);
+
 /* Writes the model as GGUF (f32). With collapse what the method added is folded into the weights,
  * and the file is a plain model: the base's tensors and cls*. PR_BAD_ARGUMENT where the method
  * cannot be collapsed. */

@@ -70,9 +70,8 @@ typedef struct pr_finetune_callbacks {
 
 /* How a run ended. */
 typedef struct pr_finetune_result {
-    int32_t steps; /* made, in all */
+    int32_t steps; /* made, the ones before a resume counted */
     bool cancelled;
-    double seconds_to_first_step; /* from the call to the end of the first step */
     size_t peak_planned; /* bytes: the largest of weights + gradients + moments + activations */
 } pr_finetune_result;
 
@@ -88,7 +87,7 @@ pr_status pr_finetune_run(pr_model *model, pr_backend *backend, const pr_dataset
 typedef struct pr_phase_report {
     int32_t first, end;
     size_t trained;
-    pr_plan_report plan; /* at the capacity that the largest batches can need */
+    pr_plan_report plan; /* at the capacity of the run's largest batch */
 } pr_phase_report;
 
 enum { PR_MAX_PHASES = 8 };

@@ -296,6 +296,10 @@ void pr_trainer_set_steps(pr_trainer *t, int32_t steps) {
     t->steps = steps;
 }
 
+float pr_trainer_rate(const pr_trainer *t, int32_t step) {
+    return step >= 0 && step < t->n_rates ? t->rates[step] : 0.0f;
+}
+
 const pr_plan_report *pr_trainer_report(const pr_trainer *t) {
     return t->training ? pr_plan_get_report(t->training) : NULL;
 }

@@ -65,6 +65,9 @@ pr_status pr_trainer_catch_up(pr_trainer *t, pr_error *err);
 int32_t pr_trainer_steps(const pr_trainer *t);
 void pr_trainer_set_steps(pr_trainer *t, int32_t steps);
 
+/* The learning rate of a step, 0 .. steps - 1. */
+float pr_trainer_rate(const pr_trainer *t, int32_t step);
+
 /* The training plan of the present phase: planned bytes and FLOPs at its capacity; NULL before
  * pr_trainer_prepare or the first step. */
 const pr_plan_report *pr_trainer_report(const pr_trainer *t);

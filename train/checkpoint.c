@@ -1,0 +1,248 @@
+#include "train/checkpoint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "graph/memory.h"
+#include "models/gguf.h"
+#include "ops/ops.h"
+
+enum { SAMPLE = 4096, TEXT = 64 };
+
+static const char *const first_suffix = ".first", *const second_suffix = ".second";
+
+uint64_t pr_checkpoint_fingerprint(const pr_model *model) {
+    uint64_t hash = 14695981039346656037u;
+    for (int i = 0; i < pr_store_count(model->store); i++) {
+        const pr_param *p = pr_store_param(model->store, i);
+        unsigned char sample[SAMPLE];
+        size_t n = p->bytes < SAMPLE ? p->bytes : SAMPLE;
+        pr_backend *backend = pr_store_backend(model->store);
+        if (backend->download(backend, sample, p->data, n) != PR_OK) n = 0;
+        hash ^= pr_site(p->name) + p->bytes;
+        for (size_t k = 0; k < n; k++)
+            hash = (hash ^ sample[k]) * 1099511628211u;
+    }
+    return hash;
+}
+
+/* ---- the settings that a checkpoint belongs to ---- */
+
+typedef struct setting {
+    const char *key;
+    char value[TEXT];
+} setting;
+
+enum { SETTINGS = 15 };
+
+static void set_number(setting *s, const char *key, double value) {
+    s->key = key;
+    snprintf(s->value, TEXT, "%.17g", value);
+}
+
+static void list_settings(const pr_checkpoint_run *run, setting s[SETTINGS]) {
+    const pr_finetune_options *o = run->options;
+    const pr_model *m = run->model;
+    int n = 0;
+    s[n].key = "model";
+    snprintf(s[n++].value, TEXT, "%016llx", (unsigned long long)run->fingerprint);
+    s[n].key = "method";
+    snprintf(s[n++].value, TEXT, "%s", m->method->name);
+    set_number(&s[n++], "size", (double)m->options.size);
+    set_number(&s[n++], "scale", (double)m->options.scale);
+    set_number(&s[n++], "prime", (double)m->options.prime);
+    set_number(&s[n++], "dropout", (double)m->config.dropout);
+    set_number(&s[n++], "head dropout", (double)m->config.head_dropout);
+    set_number(&s[n++], "rows", (double)run->rows);
+    set_number(&s[n++], "epochs", o->epochs);
+    set_number(&s[n++], "batch size", o->batch_size);
+    set_number(&s[n++], "learning rate", o->learning_rate);
+    set_number(&s[n++], "weight decay", o->weight_decay);
+    set_number(&s[n++], "warm-up", o->warmup);
+    set_number(&s[n++], "clip", o->clip);
+    set_number(&s[n++], "seed", (double)o->seed);
+}
+
+static const char *setting_key(char key[TEXT], const char *name) {
+    snprintf(key, TEXT, "primer.checkpoint.%s", name);
+    return key;
+}
+
+static pr_status check_settings(const pr_checkpoint_run *run, const pr_gguf *file, pr_error *err) {
+    setting s[SETTINGS];
+    char key[TEXT];
+    list_settings(run, s);
+    for (int i = 0; i < SETTINGS; i++) {
+        const char *value = NULL;
+        pr_status status = pr_gguf_get_text(file, setting_key(key, s[i].key), true, &value, err);
+        if (status != PR_OK) return status;
+        if (strcmp(value, s[i].value) == 0) continue;
+        return pr_fail(err, PR_BAD_FILE, "%s: made with another %s: expected %s, found %s",
+                       pr_gguf_path(file), s[i].key, s[i].value, value);
+    }
+    return PR_OK;
+}
+
+/* ---- saving ---- */
+
+/* A block of floats on the backend; its name is the parameter's with a suffix. */
+static void put_block(pr_gguf_writer *w, const pr_param *p, const char *suffix, const float *data) {
+    char name[160];
+    snprintf(name, sizeof name, "%s%s", p->name, suffix);
+    pr_gguf_put_tensor(w, name, p->shape, PR_FORMAT_F32, data);
+}
+
+static void put_parameters(pr_gguf_writer *w, const pr_store *store, int32_t *since) {
+    size_t n = 0;
+    for (int i = 0; i < pr_store_count(store); i++) {
+        const pr_param *p = pr_store_param(store, i);
+        if (!p->owned) continue;
+        since[n++] = p->since;
+        put_block(w, p, "", p->data);
+        if (p->state[PR_STATE_FIRST]) put_block(w, p, first_suffix, p->state[PR_STATE_FIRST]);
+        if (p->state[PR_STATE_SECOND]) put_block(w, p, second_suffix, p->state[PR_STATE_SECOND]);
+    }
+    pr_gguf_put_i32s(w, "primer.checkpoint.since", since, n);
+}
+
+static pr_status write_all(pr_gguf_writer *w, const pr_checkpoint_run *run, const pr_checkpoint *at,
+                           const char *path, pr_error *err) {
+    setting s[SETTINGS];
+    char text[TEXT], key[TEXT];
+    size_t n = (size_t)pr_store_count(run->model->store);
+    int32_t *since = pr_alloc(n, sizeof *since);
+    if (!since) return pr_fail_memory(err, "a checkpoint", n * sizeof *since);
+    pr_gguf_put_text(w, "general.architecture", "primer-checkpoint");
+    list_settings(run, s);
+    for (int i = 0; i < SETTINGS; i++) {
+        pr_gguf_put_text(w, setting_key(key, s[i].key), s[i].value);
+    }
+    pr_gguf_put_u32(w, "primer.checkpoint.step", (uint32_t)at->step);
+    pr_gguf_put_u32(w, "primer.checkpoint.epoch_steps", (uint32_t)at->epoch_steps);
+    snprintf(text, sizeof text, "%a", at->epoch_loss); /* exact */
+    pr_gguf_put_text(w, "primer.checkpoint.epoch_loss", text);
+    put_parameters(w, run->model->store, since);
+    pr_status status = pr_gguf_write(w, path, err);
+    pr_free(since);
+    return status;
+}
+
+pr_status pr_checkpoint_save(const pr_checkpoint_run *run, const pr_checkpoint *at,
+                             const char *path, pr_error *err) {
+    if (!pr_store_backend(run->model->store)->host_visible) {
+        return pr_fail(err, PR_UNSUPPORTED, "checkpoints are written from host memory");
+    }
+    pr_gguf_writer *w = pr_gguf_writer_new();
+    if (!w) return pr_fail_memory(err, "a checkpoint", 1);
+    pr_status status = write_all(w, run, at, path, err);
+    pr_gguf_writer_free(w);
+    return status;
+}
+
+/* ---- loading ---- */
+
+static pr_status peek(const pr_checkpoint_run *run, const pr_gguf *file, pr_checkpoint *at,
+                      pr_error *err) {
+    int64_t step = 0, epoch_steps = 0;
+    const char *loss = NULL;
+    pr_status status = check_settings(run, file, err);
+    if (status == PR_OK) {
+        status =
+            pr_gguf_get_integer(file, "primer.checkpoint.step", true, 0, INT32_MAX, &step, err);
+    }
+    if (status == PR_OK) {
+        status = pr_gguf_get_integer(file, "primer.checkpoint.epoch_steps", true, 0, step,
+                                     &epoch_steps, err);
+    }
+    if (status == PR_OK) {
+        status = pr_gguf_get_text(file, "primer.checkpoint.epoch_loss", true, &loss, err);
+    }
+    if (status != PR_OK) return status;
+    *at = (pr_checkpoint){.step = (int32_t)step, .epoch_steps = (int32_t)epoch_steps};
+    if (sscanf(loss, "%la", &at->epoch_loss) != 1) {
+        return pr_fail(err, PR_BAD_FILE, "%s: primer.checkpoint.epoch_loss is no number",
+                       pr_gguf_path(file));
+    }
+    return PR_OK;
+}
+
+pr_status pr_checkpoint_peek(const pr_checkpoint_run *run, const char *path, pr_checkpoint *at,
+                             pr_error *err) {
+    pr_gguf *file = pr_gguf_open(path, err);
+    if (!file) return err && err->code != PR_OK ? err->code : PR_BAD_FILE;
+    pr_status status = peek(run, file, at, err);
+    pr_gguf_close(file);
+    return status;
+}
+
+/* The block of a parameter's shape, aligned f32 as the writer made it; NULL with err set. */
+static const float *find_block(const pr_gguf *file, const pr_param *p, const char *suffix,
+                               bool required, pr_error *err) {
+    char name[160];
+    snprintf(name, sizeof name, "%s%s", p->name, suffix);
+    int index = pr_gguf_find(file, name);
+    if (index < 0) {
+        if (required) {
+            pr_fail(err, PR_BAD_FILE, "%s: tensor '%s' is missing", pr_gguf_path(file), name);
+        }
+        return NULL;
+    }
+    const pr_stored *t = pr_gguf_tensor(file, index);
+    if (!pr_shape_equal(t->shape, p->shape) || !pr_stored_direct(t)) {
+        pr_fail(err, PR_BAD_FILE, "%s: tensor '%s' has not the shape or type of its parameter",
+                pr_gguf_path(file), name);
+        return NULL;
+    }
+    return pr_stored_direct(t);
+}
+
+static pr_status load_state(pr_store *store, int index, pr_state_slot slot, const float *from,
+                            pr_error *err) {
+    const pr_param *p = pr_store_param(store, index);
+    pr_backend *backend = pr_store_backend(store);
+    pr_status status = pr_store_make_state(store, index, slot, p->bytes, err);
+    if (status == PR_OK) status = backend->upload(backend, p->state[slot], from, p->bytes);
+    return status;
+}
+
+static pr_status load_parameter(const pr_gguf *file, pr_store *store, int index, pr_error *err) {
+    const pr_param *p = pr_store_param(store, index);
+    const float *data = find_block(file, p, "", p->require_grad, err);
+    if (!data) return p->require_grad ? PR_BAD_FILE : PR_OK;
+    pr_status status = pr_store_write(store, index, data, err);
+    if (status != PR_OK || !p->require_grad) return status;
+    const float *first = find_block(file, p, first_suffix, true, err);
+    const float *second = first ? find_block(file, p, second_suffix, true, err) : NULL;
+    if (!second) return PR_BAD_FILE;
+    status = load_state(store, index, PR_STATE_FIRST, first, err);
+    return status == PR_OK ? load_state(store, index, PR_STATE_SECOND, second, err) : status;
+}
+
+/* The step at which each stored parameter last began to train, in their order in the file. */
+static pr_status load_since(const pr_gguf *file, pr_store *store, pr_error *err) {
+    const pr_gguf_value *since = pr_gguf_value_of(file, "primer.checkpoint.since");
+    size_t n = 0;
+    for (int i = 0; i < pr_gguf_tensors(file); i++) {
+        int index = pr_store_find(store, pr_gguf_tensor(file, i)->name);
+        if (index < 0) continue; /* a moment */
+        int64_t step;
+        if (!since || n >= since->count || !pr_gguf_element_integer(since, n++, &step) ||
+            step < 0 || step > INT32_MAX) {
+            return pr_fail(err, PR_BAD_FILE, "%s: primer.checkpoint.since does not fit the tensors",
+                           pr_gguf_path(file));
+        }
+        pr_store_set_since(store, index, (int32_t)step);
+    }
+    return PR_OK;
+}
+
+pr_status pr_checkpoint_load(pr_model *model, const char *path, pr_error *err) {
+    pr_gguf *file = pr_gguf_open(path, err);
+    if (!file) return err && err->code != PR_OK ? err->code : PR_BAD_FILE;
+    pr_status status = load_since(file, model->store, err);
+    for (int i = 0; i < pr_store_count(model->store) && status == PR_OK; i++) {
+        status = load_parameter(file, model->store, i, err);
+    }
+    pr_gguf_close(file);
+    return status;
+}

@@ -1,0 +1,371 @@
+#include "train/finetune.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "graph/memory.h"
+#include "train/checkpoint.h"
+#include "train/schedule.h"
+
+/* All that one run holds. */
+typedef struct run {
+    pr_model *model;
+    const pr_dataset *train, *dev;
+    const pr_finetune_options *options;
+    pr_finetune_callbacks calls;
+    pr_finetune_result *result;
+    pr_graph *g;
+    pr_bert bert;
+    pr_trainer *trainer;
+    pr_batch batch;
+    uint32_t *order; /* (rows) of the epoch under way */
+    int32_t per_epoch, steps;
+    uint64_t fingerprint; /* of the model before the first step */
+    pr_checkpoint at;
+    double seconds; /* of training steps */
+    int64_t tokens;
+} run;
+
+pr_finetune_options pr_finetune_default(void) {
+    return (pr_finetune_options){
+        .epochs = 5,
+        .batch_size = 16,
+        .learning_rate = 2e-5,
+        .weight_decay = 0.01,
+        .clip = 1.0,
+    };
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- building ---- */
+
+static pr_status check_options(const pr_finetune_options *o, const pr_dataset *train,
+                               pr_error *err) {
+    if (!train->labelled || train->n == 0) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "the training set has no labelled rows");
+    }
+    if (o->epochs < 1 || o->batch_size < 1) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "epochs and batch size: expected 1 or more");
+    }
+    size_t steps;
+    size_t per_epoch = (train->n - 1) / (size_t)o->batch_size + 1;
+    if (!pr_size_multiply(per_epoch, (size_t)o->epochs, &steps) || steps > INT32_MAX / 2) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "a run of %d epochs over %zu rows is too long",
+                       (int)o->epochs, train->n);
+    }
+    return PR_OK;
+}
+
+static pr_status make_trainer(run *r, pr_backend *backend, pr_error *err) {
+    const pr_finetune_options *o = r->options;
+    float *rates = pr_alloc((size_t)r->steps, sizeof *rates);
+    if (!rates) return pr_fail_memory(err, "the learning rates", (size_t)r->steps * sizeof *rates);
+    double warmup = o->warmup >= 1.0 ? o->warmup : floor(o->warmup * r->steps);
+    pr_schedule_linear(rates, r->steps, warmup < r->steps ? (int32_t)warmup : r->steps,
+                       o->learning_rate);
+    pr_trainer_options t = pr_trainer_default();
+    t.adamw.weight_decay = (float)o->weight_decay;
+    t.clip = (float)o->clip;
+    t.rates = rates;
+    t.steps = r->steps;
+    t.seed = o->seed;
+    r->trainer = pr_trainer_new(r->g, backend, r->bert.loss, &t, err);
+    pr_free(rates);
+    return r->trainer ? PR_OK : err->code;
+}
+
+static pr_status open_run(run *r, pr_backend *backend, pr_error *err) {
+    pr_status status = check_options(r->options, r->train, err);
+    if (status != PR_OK) return status;
+    size_t batch = (size_t)r->options->batch_size;
+    r->per_epoch = (int32_t)((r->train->n - 1) / batch + 1);
+    r->steps = r->per_epoch * r->options->epochs;
+    r->fingerprint = pr_checkpoint_fingerprint(r->model);
+    r->order = pr_alloc(r->train->n, sizeof *r->order);
+    r->g = pr_graph_new(r->model->store);
+    if (!r->order || !r->g) return pr_fail_memory(err, "a run", r->train->n * sizeof *r->order);
+    r->bert = pr_model_build(r->model, r->g);
+    status = pr_batch_reserve(&r->batch, r->train, batch, err);
+    return status == PR_OK ? make_trainer(r, backend, err) : status;
+}
+
+static void close_run(run *r) {
+    pr_trainer_free(r->trainer);
+    pr_graph_free(r->g);
+    pr_batch_free(&r->batch);
+    pr_free(r->order);
+}
+
+/* The largest batch of an epoch range: orders are drawn from the seed, so it is known beforehand,
+ * and memory is planned for it once. */
+static pr_extent largest_batch(const run *r, int32_t first, int32_t end) {
+    const pr_dataset *d = r->train;
+    size_t batch = (size_t)r->options->batch_size;
+    pr_extent most = {.sentences = (int64_t)(batch < d->n ? batch : d->n),
+                      .longest = (int64_t)d->longest};
+    for (int32_t epoch = first; epoch < end; epoch++) {
+        pr_dataset_shuffle(r->order, d->n, r->options->seed, epoch);
+        for (size_t i = 0; i < d->n; i += batch) {
+            int64_t tokens = 0;
+            for (size_t k = i; k < d->n && k < i + batch; k++) {
+                tokens += (int64_t)(d->start[r->order[k] + 1] - d->start[r->order[k]]);
+            }
+            if (tokens > most.tokens) most.tokens = tokens;
+        }
+    }
+    return most;
+}
+
+/* ---- one step ---- */
+
+static int feed_batch(const run *r, const pr_batch *b, pr_feed feeds[6]) {
+    int n = 0;
+    feeds[n++] = (pr_feed){r->bert.ids, b->ids};
+    feeds[n++] = (pr_feed){r->bert.positions, b->positions};
+    if (r->bert.types) feeds[n++] = (pr_feed){r->bert.types, b->types};
+    feeds[n++] = (pr_feed){r->bert.offsets, b->offsets};
+    const void *labels = r->model->config.regression ? (const void *)b->target : b->label;
+    feeds[n++] = (pr_feed){r->bert.labels, labels};
+    return n;
+}
+
+static pr_checkpoint_run checkpoint_run(const run *r) {
+    return (pr_checkpoint_run){r->model, r->options, r->train->n, r->fingerprint};
+}
+
+static pr_status save_checkpoint(run *r, pr_error *err) {
+    if (!r->options->checkpoint) return PR_OK;
+    pr_status status = pr_trainer_catch_up(r->trainer, err);
+    if (status != PR_OK) return status;
+    const pr_checkpoint_run what = checkpoint_run(r);
+    return pr_checkpoint_save(&what, &r->at, r->options->checkpoint, err);
+}
+
+static pr_status one_step(run *r, int32_t epoch, bool *stop, pr_error *err) {
+    const pr_finetune_options *o = r->options;
+    size_t first = (size_t)(r->at.step % r->per_epoch) * (size_t)o->batch_size;
+    size_t left = r->train->n - first;
+    size_t n = left < (size_t)o->batch_size ? left : (size_t)o->batch_size;
+    pr_feed feeds[6];
+    pr_step_report report = {.epoch = epoch, .epochs = o->epochs, .steps = r->steps};
+    double start = now();
+    pr_batch_gather(&r->batch, r->train, r->order + first, 0, n);
+    pr_status status = pr_trainer_step(r->trainer, r->batch.extent, feeds,
+                                       feed_batch(r, &r->batch, feeds), &report.loss, err);
+    if (status != PR_OK) return status;
+    report.seconds = now() - start;
+    report.rate = (double)pr_trainer_rate(r->trainer, r->at.step);
+    report.tokens = r->batch.extent.tokens;
+    r->at.epoch_loss += (double)report.loss;
+    r->at.epoch_steps++;
+    report.step = ++r->at.step;
+    report.trained_seconds = r->seconds += report.seconds;
+    report.trained_tokens = r->tokens += report.tokens;
+    if (r->calls.step && !r->calls.step(r->calls.context, &report)) r->result->cancelled = true;
+    bool limit = o->max_steps && r->at.step >= o->max_steps;
+    *stop = r->result->cancelled || limit;
+    bool due = o->save_every && r->at.step % o->save_every == 0;
+    return due && !*stop ? save_checkpoint(r, err) : PR_OK;
+}
+
+/* ---- epochs ---- */
+
+/* Outputs of the model for all rows, (n, labels). */
+static pr_status predict(const run *r, const pr_dataset *data, int32_t batch_size, float *outputs,
+                         pr_error *err) {
+    pr_batch batch = {0};
+    pr_status status = pr_batch_reserve(&batch, data, (size_t)batch_size, err);
+    for (size_t first = 0; first < data->n && status == PR_OK;) {
+        size_t left = data->n - first;
+        size_t n = left < (size_t)batch_size ? left : (size_t)batch_size;
+        pr_feed feeds[6];
+        pr_batch_gather(&batch, data, NULL, first, n);
+        status = pr_trainer_evaluate(r->trainer, r->bert.logits, batch.extent, feeds,
+                                     feed_batch(r, &batch, feeds),
+                                     outputs + first * (size_t)r->model->config.labels, err);
+        first += n;
+    }
+    pr_batch_free(&batch);
+    return status;
+}
+
+static pr_status evaluate(run *r, pr_scores *scores, pr_error *err) {
+    size_t labels = (size_t)r->model->config.labels;
+    float *outputs = NULL;
+    size_t count;
+    if (pr_size_multiply(r->dev->n, labels, &count)) outputs = pr_alloc(count, sizeof *outputs);
+    if (!outputs) return pr_fail_memory(err, "the dev set's outputs", r->dev->n);
+    pr_status status = predict(r, r->dev, r->options->batch_size, outputs, err);
+    if (status == PR_OK) status = pr_dataset_score(r->dev, outputs, scores, err);
+    pr_free(outputs);
+    return status;
+}
+
+static size_t planned(const pr_plan_report *p) {
+    return p->weights + p->moments + p->arena;
+}
+
+/* Sets what trains in this epoch and makes ready for it; tells of a flip. */
+static pr_status begin_epoch(run *r, int32_t epoch, pr_error *err) {
+    pr_flip_report flip = {.epoch = epoch};
+    const pr_plan_report *before = pr_trainer_report(r->trainer);
+    if (before) flip.before = *before;
+    size_t all;
+    pr_store *store = r->model->store;
+    uint64_t version = pr_store_version(store);
+    pr_store_totals(store, &all, &flip.trained_before);
+    pr_status status = pr_method_epoch(r->model->method, store, &r->model->options, epoch, err);
+    bool flipped = pr_store_version(store) != version;
+    if (status == PR_OK && (flipped || !before)) {
+        status = pr_trainer_prepare(r->trainer, largest_batch(r, 0, r->options->epochs), err);
+    }
+    if (status != PR_OK) return status;
+    flip.after = *pr_trainer_report(r->trainer);
+    pr_store_totals(store, &all, &flip.trained_after);
+    if (planned(&flip.after) > r->result->peak_planned) {
+        r->result->peak_planned = planned(&flip.after);
+    }
+    if (flipped && before && r->calls.flip) r->calls.flip(r->calls.context, &flip);
+    pr_dataset_shuffle(r->order, r->train->n, r->options->seed, epoch);
+    return PR_OK;
+}
+
+static pr_status end_epoch(run *r, int32_t epoch, double seconds, pr_error *err) {
+    pr_scores scores;
+    pr_epoch_report report = {
+        .epoch = epoch,
+        .epochs = r->options->epochs,
+        .loss = r->at.epoch_loss / r->at.epoch_steps,
+        .plan = *pr_trainer_report(r->trainer),
+        .seconds = seconds,
+    };
+    pr_store_totals(r->model->store, &report.parameters, &report.trained);
+    double start = now();
+    pr_status status = r->dev ? evaluate(r, &scores, err) : PR_OK;
+    report.scores = r->dev ? &scores : NULL;
+    report.evaluation_seconds = now() - start;
+    r->at.epoch_loss = 0.0;
+    r->at.epoch_steps = 0;
+    if (status == PR_OK && r->calls.epoch) r->calls.epoch(r->calls.context, &report);
+    return status;
+}
+
+static pr_status train(run *r, pr_error *err) {
+    bool stop = r->options->max_steps && r->at.step >= r->options->max_steps;
+    pr_status status = PR_OK;
+    for (int32_t epoch = r->at.step / r->per_epoch; epoch < r->options->epochs && !stop; epoch++) {
+        double before = r->seconds;
+        status = begin_epoch(r, epoch, err);
+        while (status == PR_OK && !stop && r->at.step < (epoch + 1) * r->per_epoch) {
+            status = one_step(r, epoch, &stop, err);
+        }
+        bool whole = r->at.step == (epoch + 1) * r->per_epoch;
+        if (status == PR_OK && stop) status = save_checkpoint(r, err);
+        if (status == PR_OK && whole) status = end_epoch(r, epoch, r->seconds - before, err);
+        if (status != PR_OK) return status;
+    }
+    return pr_trainer_catch_up(r->trainer, err);
+}
+
+static pr_status resume(run *r, pr_error *err) {
+    const pr_checkpoint_run what = checkpoint_run(r);
+    pr_status status = pr_checkpoint_peek(&what, r->options->resume, &r->at, err);
+    if (status != PR_OK) return status;
+    if (status != PR_OK) return status;
+    /* What trained in the last step: a flip that is due comes when the next epoch begins. */
+    int32_t epoch = r->at.step > 0 ? (r->at.step - 1) / r->per_epoch : 0;
+    if (r->at.step % r->per_epoch == 0) r->at.epoch_loss = r->at.epoch_steps = 0;
+    status = pr_method_epoch(r->model->method, r->model->store, &r->model->options, epoch, err);
+    if (status == PR_OK) status = pr_store_settle(r->model->store, 0, err);
+    if (status == PR_OK) status = pr_checkpoint_load(r->model, r->options->resume, err);
+    pr_trainer_set_steps(r->trainer, r->at.step);
+    return status;
+}
+
+pr_status pr_finetune_run(pr_model *model, pr_backend *backend, const pr_dataset *train_set,
+                          const pr_dataset *dev, const pr_finetune_options *options,
+                          const pr_finetune_callbacks *callbacks, pr_finetune_result *result,
+                          pr_error *err) {
+    pr_error local = {.code = PR_OK};
+    if (!err) err = &local;
+    *result = (pr_finetune_result){0};
+    run r = {.model = model, .train = train_set, .dev = dev, .options = options, .result = result};
+    if (callbacks) r.calls = *callbacks;
+    pr_status status = open_run(&r, backend, err);
+    if (status == PR_OK) status = pr_method_begin(model->method, model->store, err);
+    if (status == PR_OK && options->resume) status = resume(&r, err);
+    if (status == PR_OK) status = train(&r, err);
+    result->steps = r.at.step;
+    close_run(&r);
+    return status;
+}
+
+/* ---- without training ---- */
+
+pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_dataset *train_set,
+                           const pr_finetune_options *options,
+                           pr_phase_report phases[PR_MAX_PHASES], int *n, pr_error *err) {
+    pr_error local = {.code = PR_OK};
+    if (!err) err = &local;
+    run r = {.model = model, .train = train_set, .options = options};
+    pr_status status = open_run(&r, backend, err);
+    if (status == PR_OK) status = pr_method_begin(model->method, model->store, err);
+    pr_extent most = {0};
+    if (status == PR_OK) most = largest_batch(&r, 0, options->epochs);
+    *n = 0;
+    uint64_t version = 0;
+    for (int32_t epoch = 0; epoch < options->epochs && status == PR_OK; epoch++) {
+        status = pr_method_epoch(model->method, model->store, &model->options, epoch, err);
+        if (status != PR_OK) break;
+        if (*n && version == pr_store_version(model->store)) {
+            phases[*n - 1].end = epoch + 1;
+            continue;
+        }
+        if (*n == PR_MAX_PHASES) break;
+        version = pr_store_version(model->store);
+        status = pr_trainer_prepare(r.trainer, most, err);
+        if (status != PR_OK) break;
+        pr_phase_report *phase = &phases[(*n)++];
+        size_t all;
+        *phase = (pr_phase_report){.first = epoch, .end = epoch + 1};
+        phase->plan = *pr_trainer_report(r.trainer);
+        pr_store_totals(model->store, &all, &phase->trained);
+    }
+    close_run(&r);
+    return status;
+}
+
+pr_status pr_finetune_predict(pr_model *model, pr_backend *backend, const pr_dataset *data,
+                              int32_t batch_size, float **outputs, pr_error *err) {
+    pr_error local = {.code = PR_OK};
+    if (!err) err = &local;
+    run r = {.model = model};
+    size_t count;
+    const pr_trainer_options none = {0};
+    *outputs = NULL;
+    if (batch_size < 1) return pr_fail(err, PR_BAD_ARGUMENT, "batch size: expected 1 or more");
+    if (pr_size_multiply(data->n, (size_t)model->config.labels, &count)) {
+        *outputs = pr_alloc(count, sizeof **outputs);
+    }
+    r.g = *outputs ? pr_graph_new(model->store) : NULL;
+    pr_status status = PR_OK;
+    if (r.g) {
+        r.bert = pr_model_build(model, r.g);
+        r.trainer = pr_trainer_new(r.g, backend, 0, &none, err);
+        status = r.trainer ? predict(&r, data, batch_size, *outputs, err) : err->code;
+    } else {
+        status = pr_fail_memory(err, "the outputs", data->n);
+    }
+    close_run(&r);
+    if (status != PR_OK) {
+        pr_free(*outputs);
+        *outputs = NULL;
+    }
+    return status;
+}
