@@ -1,0 +1,68 @@
+/* The command line in one style for all programs: a table of options, their help, strict values,
+ * one line for each error, and the exit codes 0 (done), 1 (failed) and 2 (wrong use). */
+#ifndef CLI_H
+#define CLI_H
+
+#include "graph/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_WRONG_USE = 2 };
+
+typedef enum cli_kind {
+    CLI_FLAG,  /* value: bool *; takes no value and sets true */
+    CLI_INT,   /* value: int64_t * */
+    CLI_REAL,  /* value: double * */
+    CLI_TEXT,  /* value: const char ** */
+    CLI_CHOICE /* value: const char **, set to one of choices */
+} cli_kind;
+
+/* One line of a program's table. A line with help alone opens a group of that name; a line of zeros
+ * ends the table. What value holds before parsing is the default that the help shows. */
+typedef struct cli_option {
+    const char *name; /* without its dashes */
+    const char *metavar;
+    const char *help;
+    cli_kind kind;
+    bool given; /* set by cli_parse */
+    void *value;
+    double least, most;         /* of CLI_INT and CLI_REAL; both 0: any */
+    const char *const *choices; /* of CLI_CHOICE, ended by NULL */
+    const char *shown;          /* what the help shows as the default instead of the value */
+    const char *also; /* what people call it elsewhere, separated by spaces: for suggestions */
+} cli_option;
+
+typedef struct cli_program {
+    const char *name;
+    const char *usage;       /* what follows the name: "MODEL [options]" */
+    const char *description; /* lines under the usage, each ended by a newline */
+    const char *examples;    /* as description; may be NULL */
+    cli_option *options;
+    int least_arguments, most_arguments; /* beside options; most < 0: any number */
+} cli_program;
+
+/* Reads the options into their values and moves the other arguments to the end of argv, whose first
+ * it returns the index of. --help and --version print and end the process with 0; wrong use ends it
+ * with 2 after one line on stderr that names the nearest right word. */
+int cli_parse(const cli_program *program, int argc, char **argv);
+
+/* Whether the option of that name was on the command line. */
+bool cli_given(const cli_program *program, const char *name);
+
+/* Ends the process with 2 after "NAME: message" on stderr. */
+_Noreturn void cli_wrong_use(const cli_program *program, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Prints "NAME: message" on stderr, on one line whatever the message holds; returns CLI_FAILED. */
+int cli_fail(const cli_program *program, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Flushes stdout and returns the code, or CLI_FAILED after a message when not all of it could be
+ * written: what a program's main returns. */
+int cli_finish(const cli_program *program, int code);
+
+/* The one of names (ended by NULL) that the word was probably meant to be, or NULL. */
+const char *cli_nearest(const char *word, const char *const *names);
+
+#endif

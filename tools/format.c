@@ -1,0 +1,66 @@
+#include "tools/format.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *format_count(char out[FORMAT_SIZE], uint64_t n) {
+    char digits[FORMAT_SIZE];
+    int length = snprintf(digits, sizeof digits, "%" PRIu64, n);
+    char *o = out;
+    for (int i = 0; i < length; i++) {
+        if (i && (length - i) % 3 == 0) *o++ = ',';
+        *o++ = digits[i];
+    }
+    *o = 0;
+    return out;
+}
+
+/* Three significant digits in front of a prefix of 1,000's powers. */
+static const char *scaled(char out[FORMAT_SIZE], double value, const char *unit) {
+    static const char *const prefix[] = {"", "k", "M", "G", "T", "P", "E"};
+    enum { LAST = sizeof prefix / sizeof *prefix - 1 };
+    int power = 0;
+    while (value >= 999.5 && power < LAST) {
+        value /= 1000;
+        power++;
+    }
+    int decimals = power == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+    snprintf(out, FORMAT_SIZE, "%.*f %s%s", decimals, value, prefix[power], unit);
+    return out;
+}
+
+const char *format_bytes(char out[FORMAT_SIZE], uint64_t bytes) {
+    return scaled(out, (double)bytes, "B");
+}
+
+const char *format_flops(char out[FORMAT_SIZE], double flops) {
+    return scaled(out, flops, "FLOP");
+}
+
+const char *format_seconds(char out[FORMAT_SIZE], double seconds) {
+    if (seconds < 99.95) {
+        snprintf(out, FORMAT_SIZE, "%.*f s", seconds < 9.995 ? 2 : 1, seconds);
+        return out;
+    }
+    int64_t whole = (int64_t)(seconds + 0.5);
+    if (whole < 3600) {
+        snprintf(out, FORMAT_SIZE, "%d min %02d s", (int)(whole / 60), (int)(whole % 60));
+    } else {
+        int64_t minutes = whole / 60;
+        snprintf(out, FORMAT_SIZE, "%" PRId64 " h %02d min", minutes / 60, (int)(minutes % 60));
+    }
+    return out;
+}
+
+const char *format_clock(char out[FORMAT_SIZE], double seconds) {
+    int64_t whole = (int64_t)(seconds + 0.5);
+    int64_t hours = whole / 3600;
+    int minutes = (int)(whole / 60 % 60), rest = (int)(whole % 60);
+    if (hours) {
+        snprintf(out, FORMAT_SIZE, "%" PRId64 ":%02d:%02d", hours, minutes, rest);
+    } else {
+        snprintf(out, FORMAT_SIZE, "%d:%02d", minutes, rest);
+    }
+    return out;
+}

@@ -1,0 +1,24 @@
+/* Numbers as people read them. Each writes at most FORMAT_SIZE bytes to out and returns it. */
+#ifndef FORMAT_H
+#define FORMAT_H
+
+#include <stdint.h>
+
+enum { FORMAT_SIZE = 32 };
+
+/* "66,955,010" */
+const char *format_count(char out[FORMAT_SIZE], uint64_t n);
+
+/* "999 B", "51.2 MB", "1.07 GB": powers of 1,000, three digits. */
+const char *format_bytes(char out[FORMAT_SIZE], uint64_t bytes);
+
+/* "0.42 s", "41.3 s", "2 min 05 s", "3 h 20 min" */
+const char *format_seconds(char out[FORMAT_SIZE], double seconds);
+
+/* "1.23 GFLOP": powers of 1,000, three digits. */
+const char *format_flops(char out[FORMAT_SIZE], double flops);
+
+/* "0:42", "12:05", "1:02:03": time left, for a progress bar. */
+const char *format_clock(char out[FORMAT_SIZE], double seconds);
+
+#endif
