@@ -12,6 +12,7 @@
 
 #include "graph/shape.h"
 #include "graph/status.h"
+#include "models/outgoing.h"
 #include "models/stored.h"
 
 #ifdef __cplusplus
@@ -128,13 +129,12 @@ void pr_gguf_put_tensor(pr_gguf_writer *writer, const char *name, pr_shape shape
 
 /* The same for a tensor that fill makes when its turn to be written comes, so that only one such
  * tensor is in memory at a time. */
-typedef pr_status (*pr_gguf_fill)(const void *context, const char *name, float *to, pr_error *err);
 void pr_gguf_put_filled(pr_gguf_writer *writer, const char *name, pr_shape shape, pr_format format,
-                        pr_gguf_fill fill, const void *context);
+                        pr_outgoing_fill fill, const void *context);
 
 /* Writes the file, whole or not at all (file.h). A file that is mapped may be written over itself.
  */
-pr_status pr_gguf_write(const pr_gguf_writer *writer, const char *path, pr_error *err);
+pr_status pr_gguf_write(pr_gguf_writer *writer, const char *path, pr_error *err);
 
 #ifdef __cplusplus
 }

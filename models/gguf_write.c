@@ -5,26 +5,15 @@
 #include "graph/memory.h"
 #include "graph/names.h"
 #include "models/file.h"
+#include "models/outgoing.h"
 
 enum { VERSION = 3, ALIGNMENT = 32, TYPE_F32 = 0, TYPE_BF16 = 30 };
-
-typedef struct pending {
-    char *name;
-    pr_shape shape;
-    pr_format format;
-    size_t count;
-    uint64_t bytes;    /* in the file, padding not counted */
-    const float *data; /* or NULL, and fill makes it */
-    pr_gguf_fill fill;
-    const void *context;
-} pending;
 
 struct pr_gguf_writer {
     unsigned char *keys; /* all of them, as they will stand in the file */
     size_t keys_used, keys_capacity;
-    pending *tensor;
-    size_t tensors, tensor_capacity;
-    pr_names *key_names, *tensor_names;
+    pr_outgoing tensors;
+    pr_names *key_names;
     uint64_t n_keys;
     pr_error fault;
 };
@@ -33,20 +22,16 @@ pr_gguf_writer *pr_gguf_writer_new(void) {
     pr_gguf_writer *w = pr_alloc(1, sizeof *w);
     if (!w) return NULL;
     w->key_names = pr_names_new();
-    w->tensor_names = pr_names_new();
-    if (w->key_names && w->tensor_names) return w;
+    if (w->key_names) return w;
     pr_gguf_writer_free(w);
     return NULL;
 }
 
 void pr_gguf_writer_free(pr_gguf_writer *w) {
     if (!w) return;
-    for (size_t i = 0; i < w->tensors; i++)
-        pr_free(w->tensor[i].name);
-    pr_free(w->tensor);
+    pr_outgoing_clear(&w->tensors);
     pr_free(w->keys);
     pr_names_free(w->key_names);
-    pr_names_free(w->tensor_names);
     pr_free(w);
 }
 
@@ -75,16 +60,11 @@ static void append_text(pr_gguf_writer *w, const char *text) {
     append(w, text, strlen(text));
 }
 
-/* Takes a name that must be new. */
-static void claim(pr_gguf_writer *w, pr_names *names, const char *what, const char *name) {
-    if (pr_names_get(names, name) >= 0)
-        pr_fail(&w->fault, PR_BAD_ARGUMENT, "%s '%s' is given twice", what, name);
-    else if (pr_names_put(names, name, 0) != PR_OK)
-        pr_fail_memory(&w->fault, name, strlen(name));
-}
-
 static void begin_value(pr_gguf_writer *w, const char *key, pr_gguf_type type) {
-    claim(w, w->key_names, "key", key);
+    if (pr_names_get(w->key_names, key) >= 0)
+        pr_fail(&w->fault, PR_BAD_ARGUMENT, "key '%s' is given twice", key);
+    else if (pr_names_put(w->key_names, key, 0) != PR_OK)
+        pr_fail_memory(&w->fault, key, strlen(key));
     append_text(w, key);
     append_u32(w, type);
     w->n_keys++;
@@ -159,37 +139,15 @@ bool pr_gguf_has_key(const pr_gguf_writer *w, const char *key) {
     return pr_names_get(w->key_names, key) >= 0;
 }
 
-static void claim_tensor(pr_gguf_writer *w, const char *name, pr_shape shape, pr_format format,
-                         pending t) {
-    size_t bytes = 0;
-    t.shape = shape;
-    t.format = format;
-    claim(w, w->tensor_names, "tensor", name);
-    bool known = format == PR_FORMAT_F32 || format == PR_FORMAT_BF16;
-    bool counted = shape.n_dims >= 1 && shape.n_dims <= PR_MAX_DIMS &&
-                   pr_shape_count(shape, &t.count) && t.count > 0;
-    if (!known || !counted || !pr_size_multiply(t.count, format == PR_FORMAT_F32 ? 4 : 2, &bytes))
-        pr_fail(&w->fault, PR_BAD_ARGUMENT, "tensor '%s': this shape or format can't be written",
-                name);
-    if (w->fault.code != PR_OK) return;
-    t.bytes = bytes;
-    t.name = pr_copy_text(name);
-    if (!t.name || !pr_grow((void **)&w->tensor, &w->tensor_capacity, w->tensors + 1, sizeof t)) {
-        pr_free(t.name);
-        pr_fail_memory(&w->fault, name, sizeof t);
-        return;
-    }
-    w->tensor[w->tensors++] = t;
-}
-
 void pr_gguf_put_tensor(pr_gguf_writer *w, const char *name, pr_shape shape, pr_format format,
                         const float *data) {
-    claim_tensor(w, name, shape, format, (pending){.data = data});
+    if (w->fault.code == PR_OK) pr_outgoing_add(&w->tensors, name, shape, format, data, &w->fault);
 }
 
 void pr_gguf_put_filled(pr_gguf_writer *w, const char *name, pr_shape shape, pr_format format,
-                        pr_gguf_fill fill, const void *context) {
-    claim_tensor(w, name, shape, format, (pending){.fill = fill, .context = context});
+                        pr_outgoing_fill fill, const void *context) {
+    if (w->fault.code == PR_OK)
+        pr_outgoing_add_filled(&w->tensors, name, shape, format, fill, context, &w->fault);
 }
 
 /* Zeros up to the next multiple of the alignment. */
@@ -208,12 +166,12 @@ static void write_u64(pr_file_writer *file, uint64_t value) {
 static void write_header(const pr_gguf_writer *w, pr_file_writer *file) {
     pr_file_write_text(file, "GGUF");
     write_u32(file, VERSION);
-    write_u64(file, w->tensors);
+    write_u64(file, w->tensors.n);
     write_u64(file, w->n_keys);
     pr_file_write(file, w->keys, w->keys_used);
     uint64_t offset = 0;
-    for (size_t i = 0; i < w->tensors; i++) {
-        const pending *t = &w->tensor[i];
+    for (size_t i = 0; i < w->tensors.n; i++) {
+        const pr_outgoing_tensor *t = &w->tensors.tensor[i];
         write_u64(file, strlen(t->name));
         pr_file_write_text(file, t->name);
         write_u32(file, (uint32_t)t->shape.n_dims);
@@ -226,53 +184,19 @@ static void write_header(const pr_gguf_writer *w, pr_file_writer *file) {
     pad(file);
 }
 
-static void write_bf16(pr_file_writer *file, const float *data, size_t count) {
-    uint16_t piece[4096];
-    const size_t most = sizeof piece / sizeof *piece;
-    while (count > 0) {
-        size_t n = count < most ? count : most;
-        for (size_t i = 0; i < n; i++)
-            piece[i] = pr_bf16_from_f32(data[i]);
-        pr_file_write(file, piece, n * sizeof *piece);
-        data += n;
-        count -= n;
-    }
-}
-
-static void write_floats(pr_file_writer *file, const pending *t, const float *data) {
-    if (t->format == PR_FORMAT_F32)
-        pr_file_write(file, data, (size_t)t->bytes);
-    else
-        write_bf16(file, data, t->count);
-    pad(file);
-}
-
-static pr_status write_filled(pr_file_writer *file, const pending *t, pr_error *err) {
-    float *data = pr_alloc(t->count, sizeof *data);
-    if (!data) return pr_fail_memory(err, t->name, t->count * sizeof *data);
-    pr_status status = t->fill(t->context, t->name, data, err);
-    if (status == PR_OK) write_floats(file, t, data);
-    pr_free(data);
-    return status;
-}
-
-pr_status pr_gguf_write(const pr_gguf_writer *w, const char *path, pr_error *err) {
+pr_status pr_gguf_write(pr_gguf_writer *w, const char *path, pr_error *err) {
     if (w->fault.code != PR_OK)
         return pr_fail(err, w->fault.code, "%s: %s", path, w->fault.message);
     pr_file_writer *file = pr_file_writer_open(path, err);
     if (!file) return err ? err->code : PR_IO;
     write_header(w, file);
-    for (size_t i = 0; i < w->tensors; i++) {
-        const pending *t = &w->tensor[i];
-        pr_status status = PR_OK;
-        if (t->fill)
-            status = write_filled(file, t, err);
-        else
-            write_floats(file, t, t->data);
+    for (size_t i = 0; i < w->tensors.n; i++) {
+        pr_status status = pr_outgoing_write(&w->tensors, i, file, err);
         if (status != PR_OK) {
             pr_file_abandon(file);
             return status;
         }
+        pad(file);
     }
     return pr_file_commit(file, err);
 }
