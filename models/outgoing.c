@@ -15,16 +15,14 @@ static pr_status claim(pr_outgoing *list, const char *name, pr_error *err) {
 }
 
 static pr_status add(pr_outgoing *list, const char *name, pr_outgoing_tensor t, pr_error *err) {
-    pr_shape shape = t.shape;
-    pr_format format = t.format;
-    bool known = format == PR_FORMAT_F32 || format == PR_FORMAT_BF16;
-    bool counted = shape.n_dims >= 1 && shape.n_dims <= PR_MAX_DIMS &&
-                   pr_shape_count(shape, &t.count) && t.count > 0;
+    bool known = t.format == PR_FORMAT_F32 || t.format == PR_FORMAT_BF16;
+    bool counted = t.shape.n_dims >= 1 && t.shape.n_dims <= PR_MAX_DIMS &&
+                   pr_shape_count(t.shape, &t.count) && t.count > 0;
     if (!known || !counted ||
-        !pr_size_multiply(t.count, format == PR_FORMAT_F32 ? 4 : 2, &t.bytes)) {
+        !pr_size_multiply(t.count, t.format == PR_FORMAT_F32 ? 4 : 2, &t.bytes)) {
         char text[PR_SHAPE_TEXT];
         return pr_fail(err, PR_BAD_ARGUMENT, "tensor '%s': %s can't be written in this format",
-                       name, pr_shape_text(shape, text));
+                       name, pr_shape_text(t.shape, text));
     }
     pr_status status = claim(list, name, err);
     if (status != PR_OK) return status;

@@ -1,0 +1,26 @@
+#include "models/json.h"
+
+#include "models/file.h"
+
+json_t *pr_json_parse(const void *text, size_t n, const char *what, pr_error *err) {
+    json_error_t fault;
+    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &fault);
+    if (json_is_object(root)) return root;
+    if (root)
+        pr_fail(err, PR_BAD_FILE, "%s: is JSON, but no object", what);
+    else if (json_error_code(&fault) == json_error_out_of_memory)
+        pr_fail_memory(err, what, n);
+    else
+        pr_fail(err, PR_BAD_FILE, "%s: no valid JSON in line %d, column %d: %s", what, fault.line,
+                fault.column, fault.text);
+    json_decref(root);
+    return NULL;
+}
+
+json_t *pr_json_read(const char *path, pr_error *err) {
+    pr_file file;
+    if (pr_file_map(path, &file, err) != PR_OK) return NULL;
+    json_t *root = pr_json_parse(file.bytes, file.size, path, err);
+    pr_file_unmap(&file);
+    return root;
+}

@@ -1,0 +1,17 @@
+/* Reading JSON by jansson, with faults as Primer tells them. */
+#ifndef PR_JSON_H
+#define PR_JSON_H
+
+#include <jansson.h>
+
+#include "graph/status.h"
+
+/* The object in the n bytes at text, to be given back with json_decref; what names them in
+ * messages. NULL with err set: PR_BAD_FILE where this is no JSON, no object, or a key stands in it
+ * twice; PR_NO_MEMORY. */
+json_t *pr_json_parse(const void *text, size_t n, const char *what, pr_error *err);
+
+/* The same of a whole file. */
+json_t *pr_json_read(const char *path, pr_error *err);
+
+#endif
