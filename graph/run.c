@@ -1,0 +1,154 @@
+#include <string.h>
+#include <time.h>
+
+#include "graph/plan_internal.h"
+
+/* ---- addresses and shapes ---- */
+
+void pr_plan_attach(pr_plan *plan, void *arena) {
+    plan->arena = arena;
+    for (pr_tid t = 1; t <= plan->n_values; t++) {
+        pr_value *v = &plan->value[t];
+        if (v->block >= 0) v->address = plan->arena + plan->block[v->block].offset;
+    }
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        pr_step *step = &plan->step[s];
+        for (int k = 0; k < step->op->n_in; k++)
+            step->call.in[k].data = plan->value[step->in[k]].address;
+        for (int k = 0; k < step->op->n_out; k++)
+            step->call.out[k].data = plan->value[step->out[k]].address;
+        if (step->workspace >= 0) {
+            step->call.workspace = plan->arena + plan->block[step->workspace].offset;
+        }
+    }
+}
+
+static void bind_view(const pr_plan *plan, pr_view *view, pr_tid t, pr_extent extent) {
+    if (!t) return;
+    view->shape = pr_shape_bind(plan->value[t].tensor.shape, extent);
+    view->dtype = plan->value[t].tensor.dtype;
+}
+
+void pr_plan_bind(pr_plan *plan, pr_extent extent) {
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        pr_step *step = &plan->step[s];
+        for (int k = 0; k < step->op->n_in; k++)
+            bind_view(plan, &step->call.in[k], step->in[k], extent);
+        for (int k = 0; k < step->op->n_out; k++)
+            bind_view(plan, &step->call.out[k], step->out[k], extent);
+        step->call.extent = extent;
+    }
+}
+
+/* ---- in and out ---- */
+
+static pr_status check_extent(const pr_plan *plan, pr_extent e, pr_error *err) {
+    const pr_extent *c = &plan->capacity;
+    const struct {
+        const char *name;
+        int64_t found, most;
+    } parts[] = {
+        {"tokens", e.tokens, c->tokens},
+        {"sentences", e.sentences, c->sentences},
+        {"tokens in one sentence", e.longest, c->longest},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i].found >= 0 && parts[i].found <= parts[i].most) continue;
+        return pr_fail(err, PR_BAD_ARGUMENT, "the plan has room for %lld %s, and was given %lld",
+                       (long long)parts[i].most, parts[i].name, (long long)parts[i].found);
+    }
+    if (!plan->arena && plan->n_blocks) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "the plan has no arena yet");
+    }
+    return PR_OK;
+}
+
+/* The value that holds t's bytes; NULL when t is no tensor that the plan knows. */
+static const pr_value *find_value(const pr_plan *plan, pr_tid t) {
+    if (t <= 0 || t > plan->n_values) return NULL;
+    return &plan->value[plan->value[t].root];
+}
+
+static bool bytes_of(const pr_value *v, pr_extent extent, size_t *bytes) {
+    return pr_shape_bytes(pr_shape_bind(v->tensor.shape, extent), v->tensor.dtype, bytes);
+}
+
+pr_status pr_plan_feed(pr_plan *plan, pr_tid t, pr_extent extent, const void *host, pr_error *err) {
+    const pr_value *v = find_value(plan, t);
+    if (!v || plan->value[t].tensor.role != PR_ROLE_INPUT) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "tensor %d ('%s') is no input of this plan", (int)t,
+                       v ? plan->value[t].tensor.name : "");
+    }
+    pr_status status = check_extent(plan, extent, err);
+    if (status != PR_OK || v->block < 0) return status;
+    size_t bytes;
+    if (!bytes_of(v, extent, &bytes)) return pr_fail(err, PR_INTERNAL, "an input has no size");
+    status = plan->backend->upload(plan->backend, v->address, host, bytes);
+    if (status == PR_OK) return PR_OK;
+    return pr_fail(err, status, "input '%s' could not be copied in", v->tensor.name);
+}
+
+pr_status pr_plan_fetch(pr_plan *plan, pr_tid t, pr_extent extent, void *host, pr_error *err) {
+    const pr_value *v = find_value(plan, t);
+    if (!v || !v->wanted) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "tensor %d ('%s') is not among the wanted outputs",
+                       (int)t, v ? plan->value[t].tensor.name : "");
+    }
+    pr_status status = check_extent(plan, extent, err);
+    size_t bytes = 0;
+    if (status == PR_OK && !bytes_of(v, extent, &bytes)) {
+        status = pr_fail(err, PR_INTERNAL, "an output has no size");
+    }
+    if (status == PR_OK) status = plan->backend->sync(plan->backend, err);
+    if (status != PR_OK) return status;
+    status = plan->backend->download(plan->backend, host, v->address, bytes);
+    if (status == PR_OK) return PR_OK;
+    return pr_fail(err, status, "output '%s' could not be copied out", v->tensor.name);
+}
+
+/* ---- running ---- */
+
+void pr_plan_set_watch(pr_plan *plan, pr_plan_watch watch, void *context) {
+    plan->watch = watch;
+    plan->watch_context = context;
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* All ones are NaN in every float type; 0x7f7f... is a number that no table has a row for. */
+static void poison_dead(const pr_plan *plan, int32_t s) {
+    for (int32_t i = 0; i < plan->n_blocks; i++) {
+        const pr_block *b = &plan->block[i];
+        if (b->last == s) memset(plan->arena + b->offset, b->is_float ? 0xff : 0x7f, b->bytes);
+    }
+}
+
+static pr_status run_step(const pr_plan *plan, pr_step *step, pr_error *err) {
+    double start = plan->watch ? now() : 0.0;
+    step->call.err = err;
+    pr_status status = step->kernel(&step->call);
+    if (status != PR_OK) {
+        return pr_fail(err, status, "%s '%s' failed", step->op->name, step->call.name);
+    }
+    if (!plan->watch) return PR_OK;
+    status = plan->backend->sync(plan->backend, err); /* a GPU has only been told so far */
+    if (status == PR_OK) {
+        status = plan->watch(plan->watch_context, &step->call, step->op, now() - start);
+    }
+    return status;
+}
+
+pr_status pr_plan_run(pr_plan *plan, pr_extent extent, pr_error *err) {
+    pr_status status = check_extent(plan, extent, err);
+    if (status != PR_OK) return status;
+    pr_plan_bind(plan, extent);
+    for (int32_t s = 0; s < plan->n_steps && status == PR_OK; s++) {
+        status = run_step(plan, &plan->step[s], err);
+        if (plan->poison) poison_dead(plan, s);
+    }
+    return status;
+}
