@@ -59,6 +59,9 @@ static pr_status add_members(pr_vocab *vocab, const char *path, json_t *pieces, 
 static pr_status add_json(pr_vocab *vocab, const char *path, const pr_text *text, pr_error *err) {
     json_error_t fault;
     json_t *root = json_loadb(text->bytes, text->n, JSON_REJECT_DUPLICATES, &fault);
+    if (!root && json_error_code(&fault) == json_error_out_of_memory) {
+        return pr_fail_memory(err, path, text->n);
+    }
     if (!root) return pr_fail(err, PR_BAD_FILE, "%s:%d: %s", path, fault.line, fault.text);
     json_t *model = json_object_get(root, "model");
     json_t *type = json_object_get(model, "type");
