@@ -6,6 +6,7 @@
 #include "graph/shape.h"
 #include "models/wordpiece.h"
 #include "train/metrics.h"
+#include "train/table.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,6 +29,27 @@ typedef struct pr_dataset {
     pr_metric metric[PR_METRICS];
 } pr_dataset;
 
+/* The labels of a data set, in the order of their classes. */
+typedef struct pr_label_set {
+    const char *const *name;  /* (n): as models save them and people read them */
+    const char *const *value; /* (n): as the file spells them; NULL: as their names */
+    int32_t n;                /* 0: those that the file has, sorted by their bytes */
+    bool regression;          /* labels are finite numbers; the rest is not looked at */
+} pr_label_set;
+
+/* The tokens of a table's rows, its text_b the second of a pair, and their labels where the table
+ * has that column. It is scored by Matthews and accuracy, or by Pearson and Spearman; a caller may
+ * change that. Nothing of the arguments is kept. For a dev set pass the train set's names.
+ * PR_BAD_FILE, with file and line, for a label that is none of the set, and for a file that has
+ * only one label where the file's own were asked for. NULL on failure. */
+pr_dataset *pr_dataset_new(const pr_table *table, pr_wordpiece *wordpiece, size_t max_length,
+                           const pr_label_set *labels, pr_error *err);
+
+/* The tokens of n texts, or pairs where b is not NULL; without labels. NULL on failure. */
+pr_dataset *pr_dataset_of_texts(const char *const *a, const char *const *b, size_t n,
+                                pr_wordpiece *wordpiece, size_t max_length, pr_error *err);
+
+/* NULL is legal. */
 void pr_dataset_free(pr_dataset *data);
 
 /* The scores of a model's outputs, (n, n_labels), on a labelled data set: the class of the largest
