@@ -12,6 +12,9 @@
 #define PR_VECTOR
 #endif
 
+/* For what PR_VECTOR functions call: only what is inlined is compiled for their level. */
+#define PR_INLINE static inline __attribute__((always_inline))
+
 static inline float pr_bits_float(uint32_t bits) {
     union {
         uint32_t u;
