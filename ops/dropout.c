@@ -1,0 +1,131 @@
+/* dropout: y = keep(x) x / (1 - p), keep 0 with probability p: drawn anew from the counters below
+ * whenever it is wanted, never stored.
+ *     x (N, d) with offsets i32 (B + 1), or (B, d) without; rng u64 (3): seed, step, number of the
+ *     batch's first sentence.
+ * Gradient: the same op with the same site on dy; reads rng and offsets alone.
+ * in: x, rng, offsets. attr: site, f[0] p. */
+#include "backends/philox.h"
+#include "backends/simd.h"
+#include "ops/kernel.h"
+#include "ops/ops.h"
+#include "ops/rule.h"
+#include "ops/table.h"
+
+enum { X, RNG, OFFSETS, INPUTS };
+
+/* Draws are made for so many columns at a time; four columns share one. */
+enum { CHUNK = 256 };
+
+uint64_t pr_site(const char *name) {
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * 0x100000001B3u;
+    return hash;
+}
+
+static pr_status infer(pr_infer *c) {
+    if (!pr_rule_rank(c, X, "x", PR_F32, 2) ||
+        !pr_rule_shape(c, RNG, "rng", PR_U64, pr_shape_1(3))) {
+        return PR_BAD_GRAPH;
+    }
+    if (c->has[OFFSETS] && !pr_rule_rank(c, OFFSETS, "offsets", PR_I32, 1)) return PR_BAD_GRAPH;
+    pr_rule_output(c, 0, PR_F32, c->in[X]);
+    return PR_OK;
+}
+
+/* Where a row's draws are counted from. */
+typedef struct place {
+    uint64_t key;
+    uint32_t step, sentence, position;
+} place;
+
+PR_VECTOR static void drop_row(float *y, const float *x, int64_t d, float p, place at) {
+    uint32_t word[CHUNK], threshold = pr_dropout_threshold(p);
+    float scale = 1.0f / (1.0f - p);
+    for (int64_t from = 0; from < d; from += CHUNK) {
+        int64_t n = d - from < CHUNK ? d - from : CHUNK;
+#pragma omp simd
+        for (int64_t i = 0; i < (n + 3) / 4; i++) {
+            pr_philox draw = pr_dropout_draw(at.key, at.step, at.sentence, at.position,
+                                             (uint32_t)(from / 4 + i));
+            word[4 * i] = draw.word[0];
+            word[4 * i + 1] = draw.word[1];
+            word[4 * i + 2] = draw.word[2];
+            word[4 * i + 3] = draw.word[3];
+        }
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            y[from + i] = word[i] < threshold ? 0.0f : x[from + i] * scale;
+    }
+}
+
+/* The sentence that holds the row: the last to start at or before it. */
+static int64_t sentence_of(const int32_t *offset, int64_t sentences, int64_t row) {
+    int64_t low = 0, high = sentences;
+    while (high - low > 1) {
+        int64_t middle = low + (high - low) / 2;
+        if (offset[middle] <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void drop_rows(const void *context, int64_t begin, int64_t end) {
+    const pr_call *c = context;
+    const float *x = c->in[X].data;              /* (N, d) or (B, d) */
+    const uint64_t *rng = c->in[RNG].data;       /* (3) */
+    const int32_t *offset = c->in[OFFSETS].data; /* (B + 1) or NULL */
+    float *y = c->out[0].data;                   /* as x */
+    int64_t d = c->in[X].shape.dim[1];
+    int64_t sentence = offset ? sentence_of(offset, c->in[OFFSETS].shape.dim[0] - 1, begin) : begin;
+    place at = {.key = pr_philox_key(rng[0], c->attr.site), .step = (uint32_t)rng[1]};
+    for (int64_t row = begin; row < end; row++) {
+        if (offset) {
+            sentence += row == offset[sentence + 1];
+            at.position = (uint32_t)(row - offset[sentence]);
+        } else {
+            sentence = row;
+        }
+        at.sentence = (uint32_t)(rng[2] + (uint64_t)sentence);
+        drop_row(y + row * d, x + row * d, d, c->attr.f[0], at);
+    }
+}
+
+static pr_status dropout_cpu(const pr_call *c) {
+    int64_t rows = c->in[X].shape.dim[0], d = c->in[X].shape.dim[1];
+    if (c->in[OFFSETS].data && !pr_offsets_fit(c, "dropout", OFFSETS, rows)) {
+        return PR_BAD_ARGUMENT;
+    }
+    pr_each_item(c, rows, d, drop_rows);
+    return PR_OK;
+}
+
+static void vjp(pr_graph *g, const pr_node *n, const pr_tid *dy, unsigned need, pr_tid *dx) {
+    const pr_tid in[INPUTS] = {dy[0], n->in[RNG], n->in[OFFSETS]};
+    if (need >> X & 1u) dx[X] = pr_graph_node(g, &pr_op_dropout, in, n->attr, NULL);
+}
+
+const pr_op pr_op_dropout = {
+    .name = "dropout",
+    .n_in = INPUTS,
+    .n_out = 1,
+    .optional_in = 1u << OFFSETS,
+    .inplace = 1u << X,
+    .accumulate = -1,
+    .flags = PR_OP_TRAINING_ONLY,
+    .infer = infer,
+    .vjp = vjp,
+    .kernel = {[PR_CPU] = dropout_cpu},
+};
+
+pr_tid pr_dropout(pr_graph *g, pr_tid x, pr_tid rng, pr_tid offsets, float p, const char *site) {
+    if (!(p >= 0.0f && p < 1.0f)) {
+        return pr_graph_fault(g, "dropout '%s': expected a probability in [0, 1), found %g", site,
+                              (double)p);
+    }
+    if (p == 0.0f) return x;
+    pr_attr attr = {.site = pr_site(site), .f = {p}};
+    return pr_graph_node(g, &pr_op_dropout, (pr_tid[INPUTS]){x, rng, offsets}, attr, NULL);
+}
