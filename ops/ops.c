@@ -3,7 +3,11 @@
 #include "ops/table.h"
 
 const pr_op *const pr_ops[] = {
+    &pr_op_adamw,
+    &pr_op_adamw_catch_up,
     &pr_op_add,
+    &pr_op_attention,
+    &pr_op_attention_grad,
     &pr_op_clip_factor,
     &pr_op_constant,
     &pr_op_cross_entropy,
@@ -19,6 +23,7 @@ const pr_op *const pr_ops[] = {
     &pr_op_layer_norm,
     &pr_op_layer_norm_grad,
     &pr_op_layer_norm_grad_gamma,
+    &pr_op_matmul,
     &pr_op_mse,
     &pr_op_mse_grad,
     &pr_op_relu,

@@ -4,7 +4,9 @@
 
 #include "graph/op.h"
 
+extern const pr_op pr_op_adamw, pr_op_adamw_catch_up;
 extern const pr_op pr_op_add;
+extern const pr_op pr_op_attention, pr_op_attention_grad;
 extern const pr_op pr_op_clip_factor;
 extern const pr_op pr_op_constant;
 extern const pr_op pr_op_cross_entropy, pr_op_cross_entropy_grad;
@@ -14,6 +16,7 @@ extern const pr_op pr_op_embed, pr_op_embed_grad;
 extern const pr_op pr_op_first_token, pr_op_first_token_grad;
 extern const pr_op pr_op_gelu, pr_op_gelu_grad;
 extern const pr_op pr_op_layer_norm, pr_op_layer_norm_grad, pr_op_layer_norm_grad_gamma;
+extern const pr_op pr_op_matmul;
 extern const pr_op pr_op_mse, pr_op_mse_grad;
 extern const pr_op pr_op_relu, pr_op_relu_grad;
 extern const pr_op pr_op_scale;
