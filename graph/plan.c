@@ -134,12 +134,12 @@ static pr_status take_from_graph(pr_plan *plan, const pr_graph *g, const pr_plan
                                  pr_error *err) {
     plan->n_values = pr_graph_tensors(g);
     size_t n_nodes = (size_t)pr_graph_nodes(g);
+    if (!copy_names(plan, g)) return pr_fail_memory(err, "a plan's names", n_nodes);
     bool *keep = pr_alloc(n_nodes, sizeof *keep);
-    pr_status status = PR_OK;
-    if (!keep || !copy_names(plan, g)) status = pr_fail_memory(err, "a plan", n_nodes);
+    if (!keep) return pr_fail_memory(err, "a plan", n_nodes);
     char *free_text = plan->text;
+    pr_status status = copy_tensors(plan, g, &free_text, err);
     if (status == PR_OK) status = pr_plan_select(g, options, keep, err);
-    if (status == PR_OK) status = copy_tensors(plan, g, &free_text, err);
     if (status == PR_OK) status = add_steps(plan, g, keep, &free_text, err);
     pr_free(keep);
     for (int k = 0; k < options->n_wanted && status == PR_OK; k++)

@@ -106,7 +106,7 @@ static pr_status measure(const char *name, pr_shape shape, size_t *count, size_t
 /* Fills in *e but for its name; the store is unchanged. */
 static pr_status make_entry(pr_store *store, const char *name, pr_shape shape, const float *data,
                             entry *e, pr_error *err) {
-    size_t count, bytes;
+    size_t count = 0, bytes = 0;
     pr_status status = measure(name, shape, &count, &bytes, err);
     if (status != PR_OK) return status;
     *e = (entry){.p = {.shape = shape, .bytes = bytes, .decay = shape.n_dims >= 2}};
@@ -120,7 +120,7 @@ static pr_status make_entry(pr_store *store, const char *name, pr_shape shape, c
 
 int pr_store_add(pr_store *store, const char *name, pr_shape shape, const float *data,
                  pr_error *err) {
-    size_t count, bytes, elements;
+    size_t count = 0, bytes = 0, elements;
     if (pr_store_find(store, name) >= 0) {
         pr_fail(err, PR_BAD_ARGUMENT, "parameter '%s' is there twice", name);
         return -1;
@@ -158,7 +158,7 @@ static pr_status no_such(int index, pr_error *err) {
 pr_status pr_store_renew(pr_store *store, int index, pr_shape shape, pr_error *err) {
     if (!has(store, index)) return no_such(index, err);
     entry *old = &store->entry[index], e;
-    size_t before, after, bytes, elements;
+    size_t before = 0, after = 0, bytes = 0, elements;
     pr_status status = measure(old->p.name, shape, &after, &bytes, err);
     if (status != PR_OK) return status;
     pr_shape_count(old->p.shape, &before);
