@@ -121,6 +121,10 @@ pr_tid pr_adamw(pr_graph *g, pr_tid param, pr_tid gradient, pr_tid factor, pr_ti
 pr_status pr_adamw_catch_up(pr_store *store, int param, const float *rates, int32_t step,
                             const pr_adamw_options *options, pr_error *err);
 
+/* After the moments of a sparsely updated parameter were put back from a checkpoint made at `step`,
+ * with all rows caught up: makes its ROWS state. PR_BAD_ARGUMENT without moments. */
+pr_status pr_adamw_restore_rows(pr_store *store, int param, int32_t step, pr_error *err);
+
 #ifdef __cplusplus
 }
 #endif

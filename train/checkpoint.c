@@ -7,7 +7,7 @@
 #include "models/gguf.h"
 #include "ops/ops.h"
 
-enum { SAMPLE = 4096, TEXT = 64 };
+enum { SAMPLE = 4096, TEXT = 64, PIECE = 4096 };
 
 static const char *const first_suffix = ".first", *const second_suffix = ".second";
 
@@ -105,13 +105,20 @@ static void put_parameters(pr_gguf_writer *w, const pr_store *store, int32_t *si
     pr_gguf_put_i32s(w, "primer.checkpoint.since", since, n);
 }
 
-static pr_status write_all(pr_gguf_writer *w, const pr_checkpoint_run *run, const pr_checkpoint *at,
-                           const char *path, pr_error *err) {
+/* Which parameters are updated row by row. */
+static void put_sparse(pr_gguf_writer *w, const pr_store *store, const char **names) {
+    size_t n = 0;
+    for (int i = 0; i < pr_store_count(store); i++) {
+        const pr_param *p = pr_store_param(store, i);
+        if (p->state[PR_STATE_ROWS]) names[n++] = p->name;
+    }
+    pr_gguf_put_texts(w, "primer.checkpoint.sparse", names, n);
+}
+
+/* What the checkpoint belongs to, and where it stands. */
+static void put_run(pr_gguf_writer *w, const pr_checkpoint_run *run, const pr_checkpoint *at) {
     setting s[SETTINGS];
     char text[TEXT], key[TEXT];
-    size_t n = (size_t)pr_store_count(run->model->store);
-    int32_t *since = pr_alloc(n, sizeof *since);
-    if (!since) return pr_fail_memory(err, "a checkpoint", n * sizeof *since);
     pr_gguf_put_text(w, "general.architecture", "primer-checkpoint");
     list_settings(run, s);
     for (int i = 0; i < SETTINGS; i++) {
@@ -121,9 +128,23 @@ static pr_status write_all(pr_gguf_writer *w, const pr_checkpoint_run *run, cons
     pr_gguf_put_u32(w, "primer.checkpoint.epoch_steps", (uint32_t)at->epoch_steps);
     snprintf(text, sizeof text, "%a", at->epoch_loss); /* exact */
     pr_gguf_put_text(w, "primer.checkpoint.epoch_loss", text);
-    put_parameters(w, run->model->store, since);
-    pr_status status = pr_gguf_write(w, path, err);
+}
+
+static pr_status write_all(pr_gguf_writer *w, const pr_checkpoint_run *run, const pr_checkpoint *at,
+                           const char *path, pr_error *err) {
+    size_t n = (size_t)pr_store_count(run->model->store);
+    int32_t *since = pr_alloc(n, sizeof *since);
+    const char **names = pr_alloc(n, sizeof *names);
+    pr_status status = PR_OK;
+    if (!since || !names) status = pr_fail_memory(err, "a checkpoint", n * sizeof *names);
+    if (status == PR_OK) {
+        put_run(w, run, at);
+        put_parameters(w, run->model->store, since);
+        put_sparse(w, run->model->store, names);
+        status = pr_gguf_write(w, path, err);
+    }
     pr_free(since);
+    pr_free(names);
     return status;
 }
 
@@ -196,12 +217,22 @@ static const float *find_block(const pr_gguf *file, const pr_param *p, const cha
     return pr_stored_direct(t);
 }
 
+static bool all_zero(const char *bytes, size_t n) {
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0;
+}
+
+/* Only what is not zero is copied: the pages of rows that never had a gradient stay untouched. */
 static pr_status load_state(pr_store *store, int index, pr_state_slot slot, const float *from,
                             pr_error *err) {
     const pr_param *p = pr_store_param(store, index);
     pr_backend *backend = pr_store_backend(store);
     pr_status status = pr_store_make_state(store, index, slot, p->bytes, err);
-    if (status == PR_OK) status = backend->upload(backend, p->state[slot], from, p->bytes);
+    const char *bytes = (const char *)from;
+    for (size_t at = 0; at < p->bytes && status == PR_OK; at += PIECE) {
+        size_t n = p->bytes - at < PIECE ? p->bytes - at : PIECE;
+        if (all_zero(bytes + at, n)) continue;
+        status = backend->upload(backend, (char *)p->state[slot] + at, bytes + at, n);
+    }
     return status;
 }
 
@@ -236,6 +267,26 @@ static pr_status load_since(const pr_gguf *file, pr_store *store, pr_error *err)
     return PR_OK;
 }
 
+static pr_status load_sparse(const pr_gguf *file, pr_store *store, pr_error *err) {
+    const char *const *names = NULL;
+    size_t n = 0;
+    int64_t step = 0;
+    pr_status status = pr_gguf_get_texts(file, "primer.checkpoint.sparse", true, &names, &n, err);
+    if (status == PR_OK) {
+        status =
+            pr_gguf_get_integer(file, "primer.checkpoint.step", true, 0, INT32_MAX, &step, err);
+    }
+    for (size_t i = 0; i < n && status == PR_OK; i++) {
+        int index = pr_store_find(store, names[i]);
+        if (index < 0) {
+            return pr_fail(err, PR_BAD_FILE, "%s: '%s' is no parameter of the model",
+                           pr_gguf_path(file), names[i]);
+        }
+        status = pr_adamw_restore_rows(store, index, (int32_t)step, err);
+    }
+    return status;
+}
+
 pr_status pr_checkpoint_load(pr_model *model, const char *path, pr_error *err) {
     pr_gguf *file = pr_gguf_open(path, err);
     if (!file) return err && err->code != PR_OK ? err->code : PR_BAD_FILE;
@@ -243,6 +294,7 @@ pr_status pr_checkpoint_load(pr_model *model, const char *path, pr_error *err) {
     for (int i = 0; i < pr_store_count(model->store) && status == PR_OK; i++) {
         status = load_parameter(file, model->store, i, err);
     }
+    if (status == PR_OK) status = load_sparse(file, model->store, err);
     pr_gguf_close(file);
     return status;
 }
