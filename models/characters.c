@@ -64,10 +64,11 @@ static bool is_assigned_later(int32_t c) {
 /* The category of Unicode 8.0. */
 static utf8proc_category_t category(int32_t c) {
     switch (c) {
-    case 0x166D: /* these three changed theirs since */
+    case 0x166D: /* these four changed theirs since, the last in 16.0 */
     case 0x111C9:
         return UTF8PROC_CATEGORY_PO;
     case 0x1734:
+    case 0x1171E:
         return UTF8PROC_CATEGORY_MN;
     default:
         return is_assigned_later(c) ? UTF8PROC_CATEGORY_CN : utf8proc_category(c);

@@ -2,11 +2,13 @@
 #include "tests/test.h"
 
 #include <jansson.h>
+#include <utf8proc.h>
 
 #include "graph/memory.h"
 #include "models/gguf.h"
 #include "models/text.h"
 #include "models/wordpiece.h"
+#include "models/words.h"
 
 #define GOLDEN TEST_DIRECTORY "/golden/"
 #define VOCABULARY GOLDEN "tokenizer/ggml-vocab-bert-bge.gguf"
@@ -54,6 +56,48 @@ static void pieces_come_back_in_gguf_spelling(void **state) {
         pr_free(spelled);
     }
     pr_gguf_close(gguf);
+}
+
+/* FNV-1a over the words of "a", the character, "B", each word with its NUL. */
+static uint64_t hash_words(uint64_t hash, int32_t c, pr_words *words) {
+    char text[8] = "a";
+    pr_error err = {0};
+    size_t n = 1 + (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)text + 1);
+    text[n++] = 'B';
+    assert_int_equal(pr_words_split(text, n, words, &err), PR_OK);
+    for (size_t i = 0; i < words->bytes; i++) {
+        hash = (hash ^ (unsigned char)words->text[i]) * UINT64_C(0x100000001B3);
+    }
+    return hash;
+}
+
+/* characters.txt is made by golden/make_characters.py: a hash for every 256 code points. */
+static void every_code_point_is_treated_as_the_reference_does(void **state) {
+    (void)state;
+    FILE *file = fopen(GOLDEN "characters.txt", "rb");
+    assert_non_null(file);
+    pr_words words = {0};
+    char line[32];
+    int wrong = 0;
+    int blocks = 0;
+    for (int32_t first = 0; first < 0x110000; first += 256) {
+        if (first >= 0xD800 && first < 0xE000) continue; /* surrogates are no characters */
+        uint64_t hash = UINT64_C(0xCBF29CE484222325);
+        for (int32_t c = first ? first : 1; c < first + 256; c++) {
+            hash = hash_words(hash, c, &words);
+        }
+        assert_non_null(fgets(line, sizeof line, file));
+        if (strtoull(line, NULL, 16) != hash) {
+            print_error("code points %X to %X: not as the reference\n", first, first + 255);
+            wrong++;
+        }
+        blocks++;
+    }
+    assert_null(fgets(line, sizeof line, file));
+    fclose(file);
+    pr_words_free(&words);
+    assert_int_equal(blocks, 4344);
+    assert_int_equal(wrong, 0);
 }
 
 static void expect_numbers(const char *text, const int32_t *got, size_t n, const json_t *want) {
@@ -122,6 +166,7 @@ static void llama_cpps_cases_agree(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_come_back_in_gguf_spelling),
+        cmocka_unit_test(every_code_point_is_treated_as_the_reference_does),
         cmocka_unit_test(the_hardest_texts_have_the_references_tokens),
         cmocka_unit_test(llama_cpps_cases_agree),
     };
