@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "graph/memory.h"
+#include "tests/alloc_fault.h"
 #include "train/dataset.h"
 #include "train/task.h"
 
@@ -262,6 +263,67 @@ static void a_task_is_read_from_either_folder(void **state) {
     rmdir("test_dataset.glue");
 }
 
+static void an_epoch_takes_every_row_once(void **state) {
+    (void)state;
+    uint32_t order[1000];
+    uint32_t again[1000];
+    bool seen[1000] = {false};
+    pr_dataset_shuffle(order, 1000, 5, 3);
+    pr_dataset_shuffle(again, 1000, 5, 3);
+    assert_memory_equal(order, again, sizeof order);
+    for (int i = 0; i < 1000; i++) {
+        assert_true(order[i] < 1000 && !seen[order[i]]);
+        seen[order[i]] = true;
+    }
+    pr_dataset_shuffle(again, 1000, 5, 4);
+    assert_memory_not_equal(order, again, sizeof order);
+    pr_dataset_shuffle(again, 1000, 6, 3);
+    assert_memory_not_equal(order, again, sizeof order);
+    pr_dataset_shuffle(order, 0, 5, 3);
+    /* A run that is resumed elsewhere must meet the same rows. */
+    pr_dataset_shuffle(order, 8, 0, 0);
+    assert_memory_equal(order, ((uint32_t[]){1, 4, 2, 3, 5, 0, 7, 6}), 8 * sizeof *order);
+}
+
+static void every_order_is_as_likely(void **state) {
+    (void)state;
+    int times[27] = {0};
+    for (int32_t epoch = 0; epoch < 6000; epoch++) {
+        uint32_t order[3];
+        pr_dataset_shuffle(order, 3, 1, epoch);
+        times[9 * order[0] + 3 * order[1] + order[2]]++;
+    }
+    const int orders[] = {5, 7, 11, 15, 19, 21}; /* 012, 021, 102, 120, 201, 210 in base 3 */
+    for (int i = 0; i < 6; i++) {                /* 1000 each, give or take four deviations */
+        assert_in_range(times[orders[i]], 885, 1115);
+    }
+}
+
+static bool read_and_gather(void *context) {
+    pr_table_options options = {PR_TSV, {"t", NULL, "l"}, false};
+    pr_error err = {0};
+    pr_batch batch = {0};
+    pr_scores scores;
+    pr_dataset *data = NULL;
+    pr_table *table = pr_table_read(context, &options, &err);
+    if (table) data = pr_dataset_new(table, wordpiece, 9, &own_labels, &err);
+    pr_table_free(table);
+    if (data) pr_batch_reserve(&batch, data, 2, &err);
+    if (data) pr_dataset_score(data, (float[]){0, 1, 1, 0, 1, 2}, &scores, &err);
+    pr_batch_free(&batch);
+    pr_dataset_free(data);
+    assert_true(err.code == PR_OK || err.code == PR_NO_MEMORY);
+    return err.code == PR_OK;
+}
+
+static void failing_allocations_come_back(void **state) {
+    (void)state;
+    char path[] = "test_dataset.fault.tsv";
+    write_file(path, "t\tl\na b\t1\nc\t0\nd\t1\n");
+    alloc_fault_every(read_and_gather, path);
+    remove(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_packed_end_to_end),
@@ -274,6 +336,9 @@ int main(void) {
         cmocka_unit_test(tasks_are_found_in_any_spelling),
         cmocka_unit_test(tasks_are_whole),
         cmocka_unit_test(a_task_is_read_from_either_folder),
+        cmocka_unit_test(an_epoch_takes_every_row_once),
+        cmocka_unit_test(every_order_is_as_likely),
+        cmocka_unit_test(failing_allocations_come_back),
     };
     return cmocka_run_group_tests(tests, open_wordpiece, close_wordpiece);
 }

@@ -1,6 +1,7 @@
 /* TSV, CSV and JSONL: what is accepted, and the one line that each bad file gets. */
 #include "tests/test.h"
 
+#include "tests/alloc_fault.h"
 #include "train/table.h"
 
 static const char *path_of(pr_table_format format) {
@@ -226,6 +227,25 @@ static void mutilated_files_do_no_harm(void **state) {
     }
 }
 
+static bool read_jsonl(void *context) {
+    pr_table_options options = {PR_JSONL, {"t", NULL, "l"}, false};
+    pr_error err = {0};
+    pr_table_free(pr_table_read(context, &options, &err));
+    assert_true(err.code == PR_OK || err.code == PR_NO_MEMORY);
+    return err.code == PR_OK;
+}
+
+static void failing_allocations_come_back(void **state) {
+    (void)state;
+    char path[] = "test_table.fault.jsonl";
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    fputs("{\"t\":\"a text of more than sixteen bytes\",\"l\":1}\n{\"t\":\"b\",\"l\":2.5}\n", file);
+    fclose(file);
+    alloc_fault_every(read_jsonl, path);
+    remove(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tsv_is_never_quoted),
@@ -237,6 +257,7 @@ int main(void) {
         cmocka_unit_test(bad_files_get_one_clear_line),
         cmocka_unit_test(files_that_cannot_be_read_are_named),
         cmocka_unit_test(mutilated_files_do_no_harm),
+        cmocka_unit_test(failing_allocations_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include "graph/memory.h"
 #include "models/wordpiece.h"
+#include "tests/alloc_fault.h"
 
 enum { PAD, UNK, CLS, SEP, MASK, PLAY, ING, PLAYED, S, COMMA, CAFE, IDEOGRAPH, THE };
 
@@ -230,6 +231,31 @@ static void vocabularies_are_read_from_files(void **state) {
     }
 }
 
+static bool make_and_encode(void *context) {
+    pr_error err = {0};
+    pr_tokens tokens = {0};
+    pr_wordpiece *w = NULL;
+    pr_vocab *made = pr_vocab_read(context, &err);
+    if (made) w = pr_wordpiece_new(made, &err);
+    if (w) pr_wordpiece_encode(w, "a [MASK] aa", "a", 99, &tokens, &err);
+    pr_tokens_free(&tokens);
+    pr_wordpiece_free(w);
+    pr_vocab_free(made);
+    assert_true(err.code == PR_OK || err.code == PR_NO_MEMORY);
+    return err.code == PR_OK;
+}
+
+static void failing_allocations_come_back(void **state) {
+    (void)state;
+    char path[] = "test_wordpiece_fault.txt";
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    fputs("[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##a\n", file);
+    fclose(file);
+    alloc_fault_every(make_and_encode, path);
+    remove(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_fall_into_longest_pieces),
@@ -240,6 +266,7 @@ int main(void) {
         cmocka_unit_test(gguf_spelling_goes_both_ways),
         cmocka_unit_test(vocabularies_that_are_none_are_refused),
         cmocka_unit_test(vocabularies_are_read_from_files),
+        cmocka_unit_test(failing_allocations_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

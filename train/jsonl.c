@@ -1,6 +1,5 @@
 #include "train/jsonl.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -30,11 +29,9 @@ static pr_status append_value(const pr_records *record, const char *key, const j
                        record->path, record->line, value ? "no fit value under" : "no key", key);
     }
     enum { DIGITS = 9 }; /* enough for a float to come back as it was */
-    char *spelled = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(DIGITS));
-    if (!spelled) return pr_fail_memory(err, "a number of a JSONL file", 0);
-    pr_status status = append(out, capacity, spelled, where, err);
-    free(spelled);
-    return status;
+    char spelled[64] = "";
+    json_dumpb(value, spelled, sizeof spelled - 1, JSON_ENCODE_ANY | JSON_REAL_PRECISION(DIGITS));
+    return append(out, capacity, spelled, where, err);
 }
 
 pr_status pr_jsonl_values(const pr_records *record, const char *const *keys, int n, pr_text *out,
