@@ -16,16 +16,13 @@ double progress_now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void progress_begin(progress *p, FILE *out, bool quiet, int done) {
+void progress_begin(progress *p, FILE *out, bool quiet) {
     bool terminal = isatty(fileno(out));
-    double now = progress_now();
     *p = (progress){.out = out,
                     .style = quiet      ? PROGRESS_SILENT
                              : terminal ? PROGRESS_BAR
                                         : PROGRESS_LINES,
-                    .started = now,
-                    .shown = terminal ? 0 : now,
-                    .first = done};
+                    .shown = terminal ? 0 : progress_now()};
 }
 
 static int columns(FILE *out) {
@@ -53,17 +50,17 @@ static void draw_bar(progress *p, const char *text, int done, int total) {
     p->on_screen = true;
 }
 
-void progress_show(progress *p, const char *label, int done, int total, const char *note) {
+void progress_show(progress *p, const char *label, int done, int total, const char *note,
+                   double seconds_left) {
     if (p->style == PROGRESS_SILENT) return;
     double now = progress_now();
     double interval = p->style == PROGRESS_BAR ? BAR_INTERVAL : LINE_INTERVAL;
     if (now - p->shown < interval) return;
     p->shown = now;
 
-    char left[FORMAT_SIZE] = "?", text[256];
-    int made = done - p->first;
-    if (made > 0) format_clock(left, (now - p->started) / made * (total - done));
-    snprintf(text, sizeof text, "%s, step %d/%d, %s, %s left", label, done, total, note, left);
+    char left[FORMAT_SIZE], text[256];
+    snprintf(text, sizeof text, "%s, step %d/%d, %s, %s left", label, done, total, note,
+             format_clock(left, seconds_left));
     if (p->style == PROGRESS_BAR) {
         draw_bar(p, text, done, total);
     } else {

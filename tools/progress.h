@@ -10,22 +10,21 @@ typedef enum progress_style { PROGRESS_SILENT, PROGRESS_LINES, PROGRESS_BAR } pr
 typedef struct progress {
     FILE *out;
     progress_style style;
-    double started; /* when the first step began, for the time left */
     double shown;   /* when something was last shown */
-    int first;      /* steps done before the first shown one: a resumed run */
     bool on_screen; /* a bar stands there now */
 } progress;
 
 /* Seconds of a clock that only goes forward. */
 double progress_now(void);
 
-/* A bar where out is a terminal, else lines, or nothing when quiet. done: steps already made. */
-void progress_begin(progress *p, FILE *out, bool quiet, int done);
+/* A bar where out is a terminal, else lines, or nothing when quiet. */
+void progress_begin(progress *p, FILE *out, bool quiet);
 
 /* Shows `done` of `total` steps behind a label ("epoch 2/5"), with a note ("loss 0.5123") and the
- * time left. Cheap to call after every step: it shows at most ten bars a second, or a line every
- * half minute. */
-void progress_show(progress *p, const char *label, int done, int total, const char *note);
+ * seconds left. Cheap to call after every step: it shows at most ten bars a second, or a line
+ * every half minute. */
+void progress_show(progress *p, const char *label, int done, int total, const char *note,
+                   double seconds_left);
 
 /* Takes the bar off the screen: before anything else is printed, and at the end. */
 void progress_erase(progress *p);

@@ -1,0 +1,44 @@
+/* The data a program works on, as its command line names it: a task of GLUE, files with columns, or
+ * the sample that comes with Primer. */
+#ifndef DATA_H
+#define DATA_H
+
+#include "models/model.h"
+#include "tools/cli.h"
+#include "train/dataset.h"
+#include "train/task.h"
+
+typedef struct data_choice {
+    const char *task_name, *folder;
+    const char *train_file, *dev_file;
+    const char *text, *text_b, *label;
+    int64_t max_length;
+    const pr_task *task; /* found by data_check; NULL: files or the sample */
+} data_choice;
+
+typedef struct data_sets {
+    pr_dataset *train; /* NULL when it was not asked for */
+    pr_dataset *dev;   /* NULL when there is none */
+    size_t skipped;    /* broken rows left out, where the task's files are known for them */
+} data_sets;
+
+/* Appends the options to a table that has room for them and returns the next free line. */
+cli_option *data_add_options(cli_option *table, data_choice *choice, bool training);
+
+/* Ends the process for options that contradict each other, and for a task that there is not. */
+void data_check(const cli_program *program, data_choice *choice, bool training);
+
+/* "CoLA", "train.tsv", or "the sample data". */
+const char *data_name(const data_choice *choice);
+bool data_is_sample(const data_choice *choice);
+
+/* Reads what training needs, or the dev part alone. For training the labels are the data's own;
+ * else they are the model's. */
+pr_status data_read(const data_choice *choice, const pr_model *model, bool training,
+                    data_sets *sets, pr_error *err);
+void data_free(data_sets *sets);
+
+/* PR_BAD_ARGUMENT when a model can't take texts of so many tokens. */
+pr_status data_check_length(const pr_model *model, int64_t max_length, pr_error *err);
+
+#endif

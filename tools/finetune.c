@@ -1,0 +1,232 @@
+/* finetune: trains a model on labelled text and writes the tuned one. */
+#include <string.h>
+
+#include "backends/cpu.h"
+#include "graph/memory.h"
+#include "tools/format.h"
+#include "tools/interrupt.h"
+#include "tools/paths.h"
+#include "tools/report.h"
+#include "tools/settings.h"
+
+/* Everything that is open. */
+typedef struct session {
+    settings *s;
+    FILE *text; /* lines for people; NULL: quiet */
+    pr_backend *backend;
+    pr_model *model;
+    data_sets data;
+    report report;
+    pr_finetune_result result;
+    size_t trained; /* parameters, in the first step */
+} session;
+
+static void tell_data(const session *e) {
+    const data_sets *d = &e->data;
+    if (!e->text) return;
+    char rows[FORMAT_SIZE], dev[FORMAT_SIZE], cut[FORMAT_SIZE];
+    fprintf(e->text, "Training on %s%s: %s texts", data_name(&e->s->data),
+            data_is_sample(&e->s->data) ? ", since no --task or --train-file is named" : "",
+            format_count(rows, d->train->n));
+    if (d->dev) fprintf(e->text, ", %s more to score on", format_count(dev, d->dev->n));
+    fputc('\n', e->text);
+    size_t truncated = d->train->truncated + (d->dev ? d->dev->truncated : 0);
+    if (truncated) {
+        fprintf(e->text, "  %s texts are longer than %lld tokens and lose their ends\n",
+                format_count(cut, truncated), (long long)e->s->data.max_length);
+    }
+    if (d->skipped) {
+        fprintf(e->text, "  %s broken rows left out\n", format_count(cut, d->skipped));
+    }
+}
+
+/* Opens the model and its data and gives it the head and the method. */
+static pr_status prepare(session *e, pr_error *err) {
+    settings *s = e->s;
+    e->backend = pr_cpu_new((int)s->threads, err);
+    if (!e->backend) return err->code;
+    e->model = pr_model_open(s->model, e->backend, err);
+    if (!e->model) return err->code;
+    if (e->model->method != pr_methods[0]) {
+        return pr_fail(err, PR_BAD_ARGUMENT,
+                       "%s was tuned with --method %s, fold that in first: "
+                       "collapse %s PLAIN.gguf",
+                       s->model, e->model->method->name, s->model);
+    }
+    pr_status status = data_read(&s->data, e->model, true, &e->data, err);
+    if (status != PR_OK) return status;
+    tell_data(e);
+    const pr_dataset *train = e->data.train;
+    bool made;
+    status = pr_model_set_labels(e->model, (const char *const *)train->label_name, train->n_labels,
+                                 (uint64_t)s->seed, &made, err);
+    if (status != PR_OK) return status;
+    status = pr_model_set_method(e->model, s->method, &s->method_options, err);
+    if (s->dropout >= 0) {
+        e->model->config.dropout = (float)s->dropout;
+        e->model->config.attention_dropout = (float)s->dropout;
+    }
+    if (s->head_dropout >= 0) e->model->config.head_dropout = (float)s->head_dropout;
+    return status;
+}
+
+static void tell_method(const session *e) {
+    const settings *s = e->s;
+    if (!e->text) return;
+    fprintf(e->text, "Method %s", s->method_name);
+    if (s->method->sized) {
+        fprintf(e->text, ": rank %d, scale %g, primed for %d of %lld epochs",
+                (int)s->method_options.size, (double)s->method_options.scale,
+                (int)s->method_options.prime, (long long)s->epochs);
+    }
+    fprintf(e->text, "; batches of %lld, learning rate %g, seed %lld\n", (long long)s->batch_size,
+            s->learning_rate, (long long)s->seed);
+    fflush(e->text);
+}
+
+static bool on_step(void *context, const pr_step_report *step) {
+    session *e = context;
+    size_t all;
+    if (!e->trained) pr_store_totals(e->model->store, &all, &e->trained);
+    bool go_on = report_step(&e->report, step) && !interrupt_asked();
+    /* The loop looks for a checkpoint's name when it stops: a run that is cut off leaves one even
+     * if none was asked for. */
+    if (!go_on && !e->s->run.checkpoint) e->s->run.checkpoint = e->s->stop_checkpoint;
+    return go_on;
+}
+
+static void on_epoch(void *context, const pr_epoch_report *epoch) {
+    session *e = context;
+    report_epoch(&e->report, epoch);
+}
+
+static void on_flip(void *context, const pr_flip_report *flip) {
+    session *e = context;
+    report_flip(&e->report, flip);
+}
+
+static pr_status check_files(const settings *s, pr_error *err) {
+    pr_status status = path_check_writable(s->out, err);
+    if (status == PR_OK && s->checkpoint) status = path_check_writable(s->checkpoint, err);
+    return status;
+}
+
+static pr_status train(session *e, pr_error *err) {
+    settings *s = e->s;
+    tell_method(e);
+    pr_status status = check_files(s, err);
+    if (status == PR_OK && s->log) {
+        status = report_open_log(&e->report, s->log, s->resume != NULL, err);
+    }
+    if (status != PR_OK) return status;
+    const pr_finetune_callbacks calls = {e, on_step, on_epoch, on_flip};
+    interrupt_watch();
+    status = pr_finetune_run(e->model, e->backend, e->data.train, e->data.dev, &s->run, &calls,
+                             &e->result, err);
+    progress_erase(&e->report.bar);
+    if (status != PR_OK) return status;
+    return pr_model_save(e->model, s->out, s->collapse, err);
+}
+
+static void tell_end(const session *e) {
+    const settings *s = e->s;
+    char seconds[FORMAT_SIZE], peak[FORMAT_SIZE];
+    if (!e->text) return;
+    if (e->result.cancelled) {
+        fprintf(e->text, "Stopped after step %d; go on with --resume %s\n", (int)e->result.steps,
+                s->run.checkpoint);
+    }
+    fprintf(e->text, "Saved %s after %d steps; %s in all, at most %s planned\n", s->out,
+            (int)e->result.steps, format_seconds(seconds, progress_now() - e->report.started),
+            format_bytes(peak, e->result.peak_planned));
+}
+
+static bool print_summary(const session *e) {
+    const settings *s = e->s;
+    report_summary summary = {.method = s->method_name,
+                              .rank = s->method_options.size,
+                              .prime = s->method_options.prime,
+                              .seed = (uint64_t)s->seed,
+                              .trained = e->trained};
+    size_t trained;
+    pr_store_totals(e->model->store, &summary.total, &trained);
+    return report_json(&e->report, &summary, stdout);
+}
+
+/* ---- --dry-run ---- */
+
+static void print_phase(FILE *out, const pr_phase_report *p) {
+    char trained[FORMAT_SIZE], flops[FORMAT_SIZE];
+    fprintf(out, "Epochs %d to %d: %s parameters train, %s a step\n  ", p->first + 1, p->end,
+            format_count(trained, p->trained), format_flops(flops, p->plan.flops));
+    report_plan(out, &p->plan);
+    fputc('\n', out);
+}
+
+static json_t *phase_json(const pr_phase_report *p) {
+    json_t *o = json_object();
+    json_object_set_new(o, "first_epoch", json_integer(p->first));
+    json_object_set_new(o, "end_epoch", json_integer(p->end));
+    json_object_set_new(o, "trained", json_integer((json_int_t)p->trained));
+    report_plan_json(o, &p->plan);
+    json_object_set_new(o, "flops", json_real(p->plan.flops));
+    return o;
+}
+
+static pr_status dry_run(session *e, pr_error *err) {
+    pr_phase_report phase[PR_MAX_PHASES];
+    int n = 0;
+    size_t total, trained;
+    tell_method(e);
+    pr_status status =
+        pr_finetune_plan(e->model, e->backend, e->data.train, &e->s->run, phase, &n, err);
+    if (status != PR_OK) return status;
+    pr_store_totals(e->model->store, &total, &trained);
+    char all[FORMAT_SIZE];
+    if (e->text) fprintf(e->text, "%s parameters in all\n", format_count(all, total));
+    for (int i = 0; e->text && i < n; i++)
+        print_phase(e->text, &phase[i]);
+    if (!e->s->json) return PR_OK;
+    json_t *o = json_object(), *phases = json_array();
+    for (int i = 0; i < n; i++)
+        json_array_append_new(phases, phase_json(&phase[i]));
+    json_object_set_new(o, "method", json_string(e->s->method_name));
+    json_object_set_new(o, "total", json_integer((json_int_t)total));
+    json_object_set_new(o, "phases", phases);
+    return report_print_json(o, stdout) ? PR_OK
+                                        : pr_fail(err, PR_IO, "the JSON line can't be written");
+}
+
+/* ---- */
+
+static pr_status finetune(session *e, pr_error *err) {
+    settings *s = e->s;
+    if (!s->quiet) e->text = s->json ? stderr : stdout;
+    pr_status status = report_begin(&e->report, e->text, err);
+    if (status == PR_OK) status = prepare(e, err);
+    if (status == PR_OK) status = s->dry_run ? dry_run(e, err) : train(e, err);
+    if (status == PR_OK && !s->dry_run) {
+        tell_end(e);
+        if (s->json && !print_summary(e)) {
+            status = pr_fail(err, PR_IO, "the JSON line can't be written");
+        }
+    }
+    pr_status closed = report_end(&e->report, err);
+    data_free(&e->data);
+    pr_model_free(e->model);
+    pr_backend_free(e->backend);
+    return status == PR_OK ? closed : status;
+}
+
+int main(int argc, char **argv) {
+    settings s;
+    pr_error err = {.code = PR_OK};
+    pr_status status = settings_read(&s, argc, argv, &err);
+    if (status == PR_OK) {
+        session e = {.s = &s};
+        status = finetune(&e, &err);
+    }
+    settings_free(&s);
+    if (status != PR_OK) return cli_fail(&s.program, "%s", err.message);
+    return cli_finish(&s.program, CLI_DONE);
+}

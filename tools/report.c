@@ -1,0 +1,256 @@
+#include "tools/report.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "graph/memory.h"
+#include "tools/format.h"
+
+enum { WARM_STEPS = 3 }; /* first steps left out of timing, in runs of more than twice as many */
+
+/* ---- opening and closing ---- */
+
+pr_status report_begin(report *r, FILE *text, pr_error *err) {
+    *r = (report){.text = text, .started = progress_now(), .epoch = -1};
+    progress_begin(&r->bar, stderr, text == NULL);
+    r->epochs = json_array();
+    return r->epochs ? PR_OK : pr_fail_memory(err, "the report", sizeof *r);
+}
+
+pr_status report_open_log(report *r, const char *path, bool append, pr_error *err) {
+    r->log_path = path;
+    r->log = fopen(path, append ? "a" : "w");
+    return r->log ? PR_OK : pr_fail(err, PR_IO, "%s: %s", path, strerror(errno));
+}
+
+pr_status report_end(report *r, pr_error *err) {
+    progress_erase(&r->bar);
+    if (r->log && fclose(r->log) != 0 && !r->log_failed) {
+        r->log_failed = true;
+        r->log_error = errno;
+    }
+    r->log = NULL;
+    json_decref(r->epochs);
+    pr_free(r->seconds);
+    pr_free(r->tokens);
+    r->epochs = NULL;
+    r->seconds = r->tokens = NULL;
+    if (!r->log_failed) return PR_OK;
+    return pr_fail(err, PR_IO, "%s: the log can't be written: %s", r->log_path,
+                   strerror(r->log_error));
+}
+
+/* ---- JSON ---- */
+
+/* A number rounded to so many decimals; null for NaN and infinity, which JSON has not. */
+static json_t *rounded(double value, int decimals) {
+    if (!isfinite(value)) return json_null();
+    double unit = pow(10.0, decimals);
+    return json_real(round(value * unit) / unit);
+}
+
+static json_t *exact(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *count(uint64_t n) {
+    return json_integer((json_int_t)n);
+}
+
+bool report_print_json(json_t *object, FILE *out) {
+    bool good = object && json_dumpf(object, out, JSON_REAL_PRECISION(9)) == 0;
+    if (good) fputc('\n', out);
+    json_decref(object);
+    return good;
+}
+
+void report_scores_json(json_t *object, const pr_scores *scores) {
+    for (int i = 0; scores && i < scores->n; i++) {
+        bool matthews = scores->metric[i] == PR_MATTHEWS;
+        json_object_set_new(object, matthews ? "mcc" : pr_metric_name(scores->metric[i]),
+                            rounded(scores->value[i], 4));
+    }
+}
+
+void report_plan_json(json_t *object, const pr_plan_report *plan) {
+    json_object_set_new(object, "weights_bytes", count(plan->weights));
+    json_object_set_new(object, "gradients_bytes", count(plan->gradients));
+    json_object_set_new(object, "moments_bytes", count(plan->moments));
+    json_object_set_new(object, "activations_bytes", count(plan->activations));
+}
+
+/* Each line is flushed, so that the log can be followed and a full disk is noticed at once. */
+static void log_line(report *r, json_t *object) {
+    if (!r->log || r->log_failed) {
+        json_decref(object);
+        return;
+    }
+    errno = 0;
+    bool good = report_print_json(object, r->log);
+    if (good && fflush(r->log) == 0) return;
+    r->log_failed = true;
+    r->log_error = errno ? errno : ENOMEM;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double sum(const double *values, size_t n) {
+    double total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += values[i];
+    return total;
+}
+
+/* Seconds of a step in the middle, real tokens a second, tokens a batch. */
+static void set_speed(json_t *object, const report *r) {
+    size_t warm = r->steps > 2 * (size_t)WARM_STEPS ? WARM_STEPS : 0;
+    size_t n = r->steps - warm;
+    double *sorted = pr_alloc(n, sizeof *sorted);
+    double median = NAN;
+    if (sorted && n) {
+        memcpy(sorted, r->seconds + warm, n * sizeof *sorted);
+        qsort(sorted, n, sizeof *sorted, by_value);
+        median = sorted[n / 2];
+    }
+    pr_free(sorted);
+    double rate = n ? sum(r->tokens + warm, n) / sum(r->seconds + warm, n) : NAN;
+    double mean = r->steps ? sum(r->tokens, r->steps) / (double)r->steps : NAN;
+    json_object_set_new(object, "median_step_s", rounded(median, 4));
+    json_object_set_new(object, "real_tokens_per_s", rounded(rate, 1));
+    json_object_set_new(object, "mean_tokens", rounded(mean, 1));
+}
+
+bool report_json(const report *r, const report_summary *s, FILE *out) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    json_t *o = json_object();
+    json_object_set_new(o, "method", json_string(s->method));
+    json_object_set_new(o, "rank", json_integer(s->rank));
+    json_object_set_new(o, "prime", json_integer(s->prime));
+    json_object_set_new(o, "seed", count(s->seed));
+    json_object_set_new(o, "total", count(s->total));
+    json_object_set_new(o, "trained", count(s->trained));
+    json_object_set_new(o, "steps", count(r->steps));
+    set_speed(o, r);
+    json_object_set_new(o, "peak_rss_gb", rounded((double)usage.ru_maxrss * 1024 / 1e9, 3));
+    json_object_set(o, "epochs", r->epochs);
+    json_object_set_new(o, "wall_s", rounded(progress_now() - r->started, 1));
+    return report_print_json(o, out);
+}
+
+/* ---- callbacks ---- */
+
+/* Keeps a step's figures; without memory they are left out of the timing. */
+static void keep_step(report *r, const pr_step_report *step) {
+    size_t need = r->steps + 1;
+    if (!pr_grow((void **)&r->seconds, &r->seconds_capacity, need, sizeof *r->seconds)) return;
+    if (!pr_grow((void **)&r->tokens, &r->tokens_capacity, need, sizeof *r->tokens)) return;
+    r->seconds[r->steps] = step->seconds;
+    r->tokens[r->steps] = (double)step->tokens;
+    r->steps = need;
+}
+
+static void show_step(report *r, const pr_step_report *step) {
+    char label[48], note[96], rate[FORMAT_SIZE];
+    double speed =
+        step->trained_seconds > 0 ? (double)step->trained_tokens / step->trained_seconds : 0;
+    snprintf(label, sizeof label, "epoch %d/%d", step->epoch + 1, step->epochs);
+    snprintf(note, sizeof note, "loss %.4f, %s tokens/s", r->epoch_loss / r->epoch_steps,
+             format_count(rate, (uint64_t)speed));
+    double left = step->trained_seconds / (double)r->steps * (step->steps - step->step);
+    progress_show(&r->bar, label, step->step, step->steps, note, left);
+}
+
+bool report_step(report *r, const pr_step_report *step) {
+    if (step->epoch != r->epoch) {
+        r->epoch = step->epoch;
+        r->epoch_loss = 0;
+        r->epoch_steps = 0;
+    }
+    r->epoch_loss += (double)step->loss;
+    r->epoch_steps++;
+    keep_step(r, step);
+    show_step(r, step);
+    if (!r->log) return true;
+    json_t *o = json_object();
+    json_object_set_new(o, "step", json_integer(step->step));
+    json_object_set_new(o, "epoch", json_integer(step->epoch));
+    json_object_set_new(o, "loss", exact((double)step->loss));
+    json_object_set_new(o, "lr", exact(step->rate));
+    json_object_set_new(o, "tokens", json_integer(step->tokens));
+    json_object_set_new(o, "seconds", rounded(step->seconds, 6));
+    log_line(r, o);
+    return !r->log_failed;
+}
+
+static void log_epoch(report *r, const pr_epoch_report *epoch) {
+    json_t *o = json_object();
+    json_object_set_new(o, "epoch", json_integer(epoch->epoch));
+    json_object_set_new(o, "seconds", rounded(epoch->seconds, 1));
+    json_object_set_new(o, "loss", rounded(epoch->loss, 4));
+    report_scores_json(o, epoch->scores);
+    json_array_append(r->epochs, o);
+    if (r->log) {
+        json_t *line = json_deep_copy(o);
+        json_object_set_new(line, "trained", count(epoch->trained));
+        report_plan_json(line, &epoch->plan);
+        log_line(r, line);
+    }
+    json_decref(o);
+}
+
+void report_plan(FILE *out, const pr_plan_report *p) {
+    char all[FORMAT_SIZE], w[FORMAT_SIZE], g[FORMAT_SIZE], m[FORMAT_SIZE], a[FORMAT_SIZE];
+    fprintf(out, "planned %s: weights %s, gradients %s, moments %s, activations %s",
+            format_bytes(all, p->weights + p->gradients + p->moments + p->activations),
+            format_bytes(w, p->weights), format_bytes(g, p->gradients), format_bytes(m, p->moments),
+            format_bytes(a, p->activations));
+}
+
+void report_epoch(report *r, const pr_epoch_report *epoch) {
+    log_epoch(r, epoch);
+    progress_erase(&r->bar);
+    if (!r->text) return;
+    char seconds[FORMAT_SIZE], trained[FORMAT_SIZE], all[FORMAT_SIZE];
+    fprintf(r->text, "Epoch %d/%d: loss %.4f", epoch->epoch + 1, epoch->epochs, epoch->loss);
+    for (int i = 0; epoch->scores && i < epoch->scores->n; i++) {
+        fprintf(r->text, ", %s%s %.4f", i ? "" : "dev ", pr_metric_name(epoch->scores->metric[i]),
+                epoch->scores->value[i]);
+    }
+    fprintf(r->text, ", %s\n  %s of %s parameters trained; ",
+            format_seconds(seconds, epoch->seconds), format_count(trained, epoch->trained),
+            format_count(all, epoch->parameters));
+    report_plan(r->text, &epoch->plan);
+    fputc('\n', r->text);
+    fflush(r->text);
+}
+
+/* "128 MB -> 96.0 MB" */
+static void print_change(FILE *out, const char *what, size_t before, size_t after) {
+    char b[FORMAT_SIZE], a[FORMAT_SIZE];
+    fprintf(out, "%s %s -> %s", what, format_bytes(b, before), format_bytes(a, after));
+}
+
+void report_flip(report *r, const pr_flip_report *flip) {
+    progress_erase(&r->bar);
+    if (!r->text) return;
+    const pr_plan_report *b = &flip->before, *a = &flip->after;
+    char before[FORMAT_SIZE], after[FORMAT_SIZE], back[FORMAT_SIZE];
+    size_t was = b->gradients + b->moments + b->activations;
+    size_t is = a->gradients + a->moments + a->activations;
+    fprintf(r->text, "Priming ends after epoch %d: %s -> %s parameters train, %d -> %d nodes\n",
+            flip->epoch, format_count(before, flip->trained_before),
+            format_count(after, flip->trained_after), b->nodes, a->nodes);
+    fprintf(r->text, "  given back %s: ", format_bytes(back, was > is ? was - is : 0));
+    print_change(r->text, "gradients", b->gradients, a->gradients);
+    print_change(r->text, ", moments", b->moments, a->moments);
+    print_change(r->text, ", activations", b->activations, a->activations);
+    fputc('\n', r->text);
+    fflush(r->text);
+}
