@@ -1,0 +1,174 @@
+/* evaluate: scores a tuned model on labelled text. */
+#include <string.h>
+
+#include "backends/cpu.h"
+#include "graph/memory.h"
+#include "tools/cli.h"
+#include "tools/data.h"
+#include "tools/format.h"
+#include "tools/progress.h"
+#include "tools/report.h"
+#include "train/finetune.h"
+
+enum { MOST_OPTIONS = 24 };
+
+typedef struct settings {
+    const char *model;
+    data_choice data;
+    int64_t batch_size, threads;
+    bool json;
+} settings;
+
+/* The model's column for each label of the data, in `column` (n_labels): a task has its labels in
+ * an order of its own. */
+static pr_status match_labels(const pr_model *model, const pr_dataset *data, int32_t *column,
+                              pr_error *err) {
+    int32_t n = data->n_labels;
+    if (n != model->config.labels || data->regression != model->config.regression) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "the data has %d labels, the model %d%s", (int)n,
+                       (int)model->config.labels,
+                       model->config.regression ? " number to predict" : "");
+    }
+    for (int32_t i = 0; i < n; i++) {
+        column[i] = i;
+        if (data->regression || !model->label) continue;
+        int32_t k = 0;
+        while (k < n && strcmp(model->label[k], data->label_name[i]) != 0)
+            k++;
+        if (k == n) {
+            return pr_fail(err, PR_BAD_ARGUMENT,
+                           "the data's label '%.60s' is none of the model's, which begin with "
+                           "'%.60s' and '%.60s'",
+                           data->label_name[i], model->label[0], model->label[1]);
+        }
+        column[i] = k;
+    }
+    return PR_OK;
+}
+
+/* Puts each row of the outputs, (n, labels), into the order of the data's labels. */
+static pr_status reorder(const pr_model *model, const pr_dataset *data, float *outputs,
+                         pr_error *err) {
+    size_t labels = (size_t)data->n_labels;
+    int32_t *column = pr_alloc(labels, sizeof *column);
+    float *row = pr_alloc(labels, sizeof *row);
+    pr_status status = PR_NO_MEMORY;
+    if (column && row) {
+        status = match_labels(model, data, column, err);
+        for (size_t i = 0; i < data->n && status == PR_OK; i++) {
+            float *out = outputs + i * labels;
+            memcpy(row, out, labels * sizeof *row);
+            for (size_t k = 0; k < labels; k++)
+                out[k] = row[column[k]];
+        }
+    } else {
+        pr_fail_memory(err, "the labels", labels * sizeof *row);
+    }
+    pr_free(row);
+    pr_free(column);
+    return status;
+}
+
+static pr_status score(pr_model *model, pr_backend *backend, const pr_dataset *data,
+                       int32_t batch_size, pr_scores *scores, pr_error *err) {
+    float *outputs;
+    pr_status status = pr_finetune_predict(model, backend, data, batch_size, &outputs, err);
+    if (status == PR_OK) status = reorder(model, data, outputs, err);
+    if (status == PR_OK) status = pr_dataset_score(data, outputs, scores, err);
+    pr_free(outputs);
+    return status;
+}
+
+static void print_scores(const settings *s, const pr_dataset *data, const pr_scores *scores,
+                         double seconds) {
+    char n[FORMAT_SIZE], time[FORMAT_SIZE], cut[FORMAT_SIZE];
+    printf("%s%s: ", data_name(&s->data),
+           data_is_sample(&s->data) ? ", since no --task or --dev-file is named" : "");
+    for (int i = 0; i < scores->n; i++) {
+        printf("%s%s %.4f", i ? ", " : "", pr_metric_name(scores->metric[i]), scores->value[i]);
+    }
+    printf(" (%s texts, %s)\n", format_count(n, data->n), format_seconds(time, seconds));
+    if (data->truncated) {
+        printf("  %s texts are longer than %lld tokens and lose their ends\n",
+               format_count(cut, data->truncated), (long long)s->data.max_length);
+    }
+}
+
+static pr_status print_json(const settings *s, const pr_dataset *data, const pr_scores *scores,
+                            double seconds, pr_error *err) {
+    json_t *o = json_object();
+    json_object_set_new(o, "data", json_string(data_name(&s->data)));
+    json_object_set_new(o, "texts", json_integer((json_int_t)data->n));
+    json_object_set_new(o, "truncated", json_integer((json_int_t)data->truncated));
+    report_scores_json(o, scores);
+    json_object_set_new(o, "seconds", json_real(seconds));
+    return report_print_json(o, stdout) ? PR_OK
+                                        : pr_fail(err, PR_IO, "the JSON line can't be written");
+}
+
+static pr_status evaluate_model(const settings *s, pr_model *model, pr_backend *backend,
+                                pr_error *err) {
+    data_sets sets;
+    pr_scores scores;
+    if (!model->has_head) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "%s has no classification head: fine-tune it first",
+                       s->model);
+    }
+    pr_status status = data_read(&s->data, model, false, &sets, err);
+    if (status != PR_OK) return status;
+    double start = progress_now();
+    status = score(model, backend, sets.dev, (int32_t)s->batch_size, &scores, err);
+    double seconds = progress_now() - start;
+    if (status == PR_OK && s->json) {
+        status = print_json(s, sets.dev, &scores, seconds, err);
+    } else if (status == PR_OK) {
+        print_scores(s, sets.dev, &scores, seconds);
+    }
+    data_free(&sets);
+    return status;
+}
+
+static pr_status evaluate(const settings *s, pr_error *err) {
+    pr_backend *backend = pr_cpu_new((int)s->threads, err);
+    pr_model *model = backend ? pr_model_open(s->model, backend, err) : NULL;
+    pr_status status = model ? evaluate_model(s, model, backend, err) : err->code;
+    pr_model_free(model);
+    pr_backend_free(backend);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    settings s = {.batch_size = 16};
+    cli_option options[MOST_OPTIONS] = {{0}};
+    cli_option *o = data_add_options(options, &s.data, false);
+    *o++ = (cli_option){.help = "Running"};
+    *o++ = (cli_option){"batch-size",           "N",        "texts at a time", CLI_INT,
+                        .value = &s.batch_size, .least = 1, .most = 65536};
+    *o++ = (cli_option){"threads",
+                        "N",
+                        "threads; results do not depend on them",
+                        CLI_INT,
+                        .value = &s.threads,
+                        .least = 1,
+                        .most = PR_MAX_THREADS,
+                        .shown = "all usable cores"};
+    *o++ = (cli_option){"json", NULL, "print one JSON line", CLI_FLAG, .value = &s.json};
+    const cli_program program = {
+        .name = "evaluate",
+        .usage = "MODEL [options]",
+        .description = "Scores a tuned MODEL, a GGUF file or a Hugging Face folder, on the dev "
+                       "part of a\ntask or on a file of labelled texts; without either on the "
+                       "sample data.\n",
+        .examples = "  evaluate model-tuned.gguf\n"
+                    "  evaluate model-tuned.gguf --task CoLA --data glue\n"
+                    "  evaluate stars.gguf --dev-file test.csv --text review --label stars\n",
+        .options = options,
+        .least_arguments = 1,
+        .most_arguments = 1,
+    };
+    s.model = argv[cli_parse(&program, argc, argv)];
+    data_check(&program, &s.data, false);
+    pr_error err = {.code = PR_OK};
+    if (evaluate(&s, &err) != PR_OK) return cli_fail(&program, "%s", err.message);
+    return cli_finish(&program, CLI_DONE);
+}
