@@ -1,0 +1,251 @@
+/* predict: what a tuned model says of texts. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/cpu.h"
+#include "graph/memory.h"
+#include "models/text.h"
+#include "tools/cli.h"
+#include "tools/data.h"
+#include "tools/report.h"
+#include "train/finetune.h"
+
+typedef struct settings {
+    const char *model;
+    const char *file;   /* "-": standard input */
+    const char *text_b; /* goes with every text */
+    int64_t max_length, batch_size, threads;
+    bool json;
+} settings;
+
+typedef struct texts {
+    const char **text;
+    size_t n, capacity;
+    pr_text file; /* holds those that came from a file */
+} texts;
+
+static pr_status add_text(texts *t, const char *text, pr_error *err) {
+    if (!pr_grow((void **)&t->text, &t->capacity, t->n + 1, sizeof *t->text)) {
+        return pr_fail_memory(err, "the texts", t->n * sizeof *t->text);
+    }
+    t->text[t->n++] = text;
+    return PR_OK;
+}
+
+/* A text a line, of LF or CRLF; empty lines only at the end. */
+static pr_status add_lines(texts *t, const char *path, pr_error *err) {
+    pr_status status = pr_text_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, &t->file, err);
+    char *end = t->file.bytes + t->file.n;
+    size_t number = 1, empty = 0;
+    for (char *line = t->file.bytes; status == PR_OK && line < end; number++) {
+        char *next = memchr(line, '\n', (size_t)(end - line));
+        char *stop = next ? next : end;
+        if (stop > line && stop[-1] == '\r') stop--;
+        *stop = 0;
+        if (stop == line) {
+            empty = empty ? empty : number;
+        } else if (empty) {
+            status = pr_fail(err, PR_BAD_FILE, "%s:%zu: expected a text, found an empty line", path,
+                             empty);
+        } else {
+            status = add_text(t, line, err);
+        }
+        line = next ? next + 1 : end;
+    }
+    return status;
+}
+
+/* ---- answers ---- */
+
+/* Logits to probabilities, in place. */
+static void softmax(float *z, int32_t n) {
+    float most = z[0], total = 0;
+    for (int32_t i = 1; i < n; i++)
+        most = z[i] > most ? z[i] : most;
+    for (int32_t i = 0; i < n; i++)
+        total += z[i] = expf(z[i] - most);
+    for (int32_t i = 0; i < n; i++)
+        z[i] /= total;
+}
+
+static int32_t largest(const float *p, int32_t n) {
+    int32_t best = 0;
+    for (int32_t i = 1; i < n; i++)
+        best = p[i] > p[best] ? i : best;
+    return best;
+}
+
+/* The label's name, or its number where the model has no names. */
+static const char *label_name(const pr_model *model, int32_t label, char number[16]) {
+    if (model->label) return model->label[label];
+    snprintf(number, 16, "%d", (int)label);
+    return number;
+}
+
+static int label_width(const pr_model *model) {
+    int width = (int)strlen("label");
+    char number[16];
+    for (int32_t i = 0; i < model->config.labels; i++) {
+        int n = (int)strlen(label_name(model, i, number));
+        if (n > width) width = n;
+    }
+    return width;
+}
+
+static void print_heading(const pr_model *model) {
+    char number[16];
+    printf("%-*s", label_width(model), "label");
+    for (int32_t i = 0; i < model->config.labels; i++) {
+        printf("  %6s", label_name(model, i, number));
+    }
+    printf("  text\n");
+}
+
+static void print_row(const pr_model *model, const float *p, const char *text, const char *text_b) {
+    char number[16];
+    int32_t labels = model->config.labels;
+    if (model->config.regression) {
+        printf("%8.4f", (double)p[0]);
+    } else {
+        printf("%-*s", label_width(model), label_name(model, largest(p, labels), number));
+        for (int32_t i = 0; i < labels; i++) {
+            int width = (int)strlen(label_name(model, i, number));
+            printf("  %*.4f", width > 6 ? width : 6, (double)p[i]);
+        }
+    }
+    printf("  %s%s%s\n", text, text_b ? " | " : "", text_b ? text_b : "");
+}
+
+static bool print_json_row(const pr_model *model, const float *p, const char *text,
+                           const char *text_b) {
+    char number[16];
+    json_t *o = json_object();
+    json_object_set_new(o, "text", json_string(text));
+    if (text_b) json_object_set_new(o, "text_b", json_string(text_b));
+    if (model->config.regression) {
+        json_object_set_new(o, "value", json_real((double)p[0]));
+        return report_print_json(o, stdout);
+    }
+    int32_t labels = model->config.labels;
+    json_t *all = json_object();
+    json_object_set_new(o, "label", json_string(label_name(model, largest(p, labels), number)));
+    for (int32_t i = 0; i < labels; i++) {
+        json_object_set_new(all, label_name(model, i, number), json_real((double)p[i]));
+    }
+    json_object_set_new(o, "probabilities", all);
+    return report_print_json(o, stdout);
+}
+
+static pr_status print_answers(const settings *s, const pr_model *model, const texts *t,
+                               float *outputs, pr_error *err) {
+    int32_t labels = model->config.labels;
+    if (!s->json && !model->config.regression) print_heading(model);
+    for (size_t i = 0; i < t->n; i++) {
+        float *row = outputs + i * (size_t)labels;
+        if (!model->config.regression) softmax(row, labels);
+        if (!s->json) {
+            print_row(model, row, t->text[i], s->text_b);
+        } else if (!print_json_row(model, row, t->text[i], s->text_b)) {
+            return pr_fail(err, PR_IO, "the JSON line can't be written");
+        }
+    }
+    return PR_OK;
+}
+
+/* ---- */
+
+static pr_dataset *tokenize(const settings *s, const pr_model *model, const texts *t,
+                            pr_error *err) {
+    const char **second = NULL;
+    pr_wordpiece *wordpiece = pr_wordpiece_new(model->vocab, err);
+    if (!wordpiece) return NULL;
+    pr_dataset *data = NULL;
+    if (s->text_b) second = pr_alloc(t->n, sizeof *second);
+    for (size_t i = 0; second && i < t->n; i++)
+        second[i] = s->text_b;
+    if (s->text_b && !second) {
+        pr_fail_memory(err, "the texts", t->n * sizeof *second);
+    } else {
+        data = pr_dataset_of_texts(t->text, second, t->n, wordpiece, (size_t)s->max_length, err);
+    }
+    pr_free((void *)second);
+    pr_wordpiece_free(wordpiece);
+    return data;
+}
+
+static pr_status answer(const settings *s, pr_model *model, pr_backend *backend, const texts *t,
+                        pr_error *err) {
+    if (!model->has_head) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "%s has no classification head: fine-tune it first",
+                       s->model);
+    }
+    pr_status status = data_check_length(model, s->max_length, err);
+    if (status != PR_OK) return status;
+    pr_dataset *data = tokenize(s, model, t, err);
+    if (!data) return err->code;
+    float *outputs = NULL;
+    status = pr_finetune_predict(model, backend, data, (int32_t)s->batch_size, &outputs, err);
+    if (status == PR_OK) status = print_answers(s, model, t, outputs, err);
+    pr_free(outputs);
+    pr_dataset_free(data);
+    return status;
+}
+
+static pr_status predict(const settings *s, char **arguments, int n, pr_error *err) {
+    texts t = {0};
+    pr_status status = PR_OK;
+    for (int i = 0; i < n && status == PR_OK; i++)
+        status = add_text(&t, arguments[i], err);
+    if (status == PR_OK && s->file) status = add_lines(&t, s->file, err);
+    pr_backend *backend = status == PR_OK ? pr_cpu_new((int)s->threads, err) : NULL;
+    pr_model *model = backend ? pr_model_open(s->model, backend, err) : NULL;
+    status = model ? answer(s, model, backend, &t, err) : err->code;
+    pr_model_free(model);
+    pr_backend_free(backend);
+    pr_text_free(&t.file);
+    pr_free((void *)t.text);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    settings s = {.max_length = 128, .batch_size = 16};
+    cli_option options[] = {
+        {.help = "Texts"},
+        {"file", "FILE", "a text a line, after those of the command line; - is standard input",
+         CLI_TEXT, .value = &s.file, .also = "input text-file"},
+        {"text-b", "T", "the second text of a pair, with every first one", CLI_TEXT,
+         .value = &s.text_b, .also = "pair"},
+        {"max-length", "N", "tokens of a text at most; the rest is cut off", CLI_INT,
+         .value = &s.max_length, .least = 8, .most = 1 << 20, .also = "max_seq_length"},
+        {.help = "Running"},
+        {"batch-size", "N", "texts at a time", CLI_INT, .value = &s.batch_size, .least = 1,
+         .most = 65536},
+        {"threads", "N", "threads; results do not depend on them", CLI_INT, .value = &s.threads,
+         .least = 1, .most = PR_MAX_THREADS, .shown = "all usable cores"},
+        {"json", NULL, "print a JSON object a line", CLI_FLAG, .value = &s.json},
+        {0}};
+    const cli_program program = {
+        .name = "predict",
+        .usage = "MODEL [TEXT ...] [options]",
+        .description = "Prints the label that a tuned MODEL, a GGUF file or a Hugging Face folder, "
+                       "gives to\neach text, and the probability of every label.\n",
+        .examples = "  predict model-tuned.gguf \"The cat sat.\" \"Cat the sat.\"\n"
+                    "  predict model-tuned.gguf --file texts.txt --json\n"
+                    "  predict pairs.gguf \"A man sleeps.\" --text-b \"Somebody sleeps.\"\n",
+        .options = options,
+        .least_arguments = 1,
+        .most_arguments = -1,
+    };
+    int first = cli_parse(&program, argc, argv);
+    s.model = argv[first++];
+    if (first == argc && !s.file) {
+        cli_wrong_use(&program, "no text: name one after MODEL, or use --file FILE (- for standard "
+                                "input)");
+    }
+    pr_error err = {.code = PR_OK};
+    if (predict(&s, argv + first, argc - first, &err) != PR_OK) {
+        return cli_fail(&program, "%s", err.message);
+    }
+    return cli_finish(&program, CLI_DONE);
+}
