@@ -1,0 +1,200 @@
+/* inspect: what stands in a model file. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "backends/cpu.h"
+#include "models/gguf.h"
+#include "models/model.h"
+#include "tools/cli.h"
+#include "tools/format.h"
+
+typedef struct totals {
+    size_t listed, elements, bytes;
+} totals;
+
+/* ---- keys ---- */
+
+/* Quoted, cut to a line's worth, nothing in it that a terminal would act on. */
+static void print_text(const char *text) {
+    enum { MOST = 60 };
+    putchar('"');
+    size_t n = strlen(text), shown = n;
+    if (n > MOST) {
+        shown = MOST;
+        while (((unsigned char)text[shown] & 0xc0) == 0x80) /* not inside a character */
+            shown--;
+    }
+    for (size_t i = 0; i < shown; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
+            printf("\\x%02x", c);
+        else
+            putchar(c);
+    }
+    fputs(shown < n ? "..." : "", stdout);
+    putchar('"');
+}
+
+static void print_element(const pr_gguf_value *value, size_t i) {
+    int64_t integer;
+    double number;
+    if (value->texts)
+        print_text(value->texts[i]);
+    else if (value->type == PR_GGUF_BOOL)
+        fputs(value->data[i] ? "true" : "false", stdout);
+    else if (pr_gguf_element_integer(value, i, &integer))
+        printf("%" PRId64, integer);
+    else if (pr_gguf_element_number(value, i, &number))
+        printf(value->type == PR_GGUF_F32 ? "%.7g" : "%.16g", number);
+    else
+        fputs("above 2^63", stdout);
+}
+
+static void print_keys(const pr_gguf *file) {
+    enum { SHOWN = 4 }; /* of an array */
+    putchar('\n');
+    for (int i = 0; i < pr_gguf_keys(file); i++) {
+        const pr_gguf_value *value = pr_gguf_key(file, i);
+        char type[48];
+        if (value->is_array)
+            snprintf(type, sizeof type, "%s[%zu]", pr_gguf_type_name(value->type), value->count);
+        else
+            snprintf(type, sizeof type, "%s", pr_gguf_type_name(value->type));
+        printf("%-42s %-12s ", value->key, type);
+        for (size_t k = 0; k < value->count && k < SHOWN; k++) {
+            fputs(k ? ", " : "", stdout);
+            print_element(value, k);
+        }
+        puts(value->count > SHOWN ? ", ..." : "");
+    }
+}
+
+/* ---- tensors ---- */
+
+static void print_heading(void) {
+    printf("\n%-34s %-6s %-16s %13s %9s\n", "tensor", "type", "shape", "elements", "bytes");
+}
+
+static void print_tensor(totals *t, const char *match, const pr_stored *tensor) {
+    char shape[PR_SHAPE_TEXT], count[FORMAT_SIZE], bytes[FORMAT_SIZE];
+    if (match && !pr_glob(match, tensor->name)) return;
+    t->listed++;
+    t->elements += tensor->count;
+    t->bytes += tensor->bytes;
+    printf("%-34s %-6s %-16s %13s %9s\n", tensor->name, tensor->type_name,
+           pr_shape_text(tensor->shape, shape), format_count(count, tensor->count),
+           format_bytes(bytes, tensor->bytes));
+}
+
+static pr_status print_totals(const totals *t, const char *match, pr_error *err) {
+    char elements[FORMAT_SIZE], bytes[FORMAT_SIZE];
+    if (match && t->listed == 0)
+        return pr_fail(err, PR_BAD_ARGUMENT, "no tensor's name matches '%s'", match);
+    printf("%zu tensors, %s parameters, %s\n", t->listed, format_count(elements, t->elements),
+           format_bytes(bytes, t->bytes));
+    return PR_OK;
+}
+
+/* ---- what can be inspected ---- */
+
+static pr_status inspect_gguf(const char *path, const char *match, pr_error *err) {
+    pr_gguf *file = pr_gguf_open(path, err);
+    if (!file) return err->code;
+    printf("%s: GGUF version %d, %d keys, %d tensors\n", path, pr_gguf_version(file),
+           pr_gguf_keys(file), pr_gguf_tensors(file));
+    if (!match) print_keys(file);
+    print_heading();
+    totals t = {0};
+    for (int i = 0; i < pr_gguf_tensors(file); i++)
+        print_tensor(&t, match, pr_gguf_tensor(file, i));
+    pr_status status = print_totals(&t, match, err);
+    pr_gguf_close(file);
+    return status;
+}
+
+static void print_config(const char *path, const pr_model *model) {
+    const pr_bert_config *c = &model->config;
+    printf("%s: %s, %d layers, width %d, %d heads, feed-forward %d, %d positions, %d pieces\n",
+           path, c->kind == PR_BERT ? "BERT" : "DistilBERT", (int)c->layers, (int)c->width,
+           (int)c->heads, (int)c->ffn, (int)c->positions, (int)c->vocab);
+    if (model->has_head) printf("head with %d outputs", (int)c->labels);
+    for (int32_t i = 0; model->label && i < c->labels; i++) {
+        fputs(i ? ", " : ": ", stdout);
+        print_text(model->label[i]);
+    }
+    if (model->has_head) putchar('\n');
+}
+
+/* A folder's tensors under the names that they have inside Primer, which patterns match. */
+static pr_status inspect_folder(const char *path, const char *match, pr_model *model,
+                                pr_error *err) {
+    print_config(path, model);
+    print_heading();
+    totals t = {0};
+    for (int i = 0; i < pr_store_count(model->store); i++) {
+        const pr_param *p = pr_store_param(model->store, i);
+        pr_stored row = {p->name, "f32", PR_FORMAT_F32, p->shape, p->bytes / 4, p->bytes, p->data};
+        print_tensor(&t, match, &row);
+    }
+    return print_totals(&t, match, err);
+}
+
+/* A model without a head gets one of two outputs, as it would to be tuned. */
+static pr_status print_graph(pr_model *model, pr_error *err) {
+    static const char *const labels[] = {"0", "1"};
+    bool made;
+    pr_status status = PR_OK;
+    if (!model->has_head) status = pr_model_set_labels(model, labels, 2, 0, &made, err);
+    if (status != PR_OK) return status;
+    pr_graph *g = pr_graph_new(model->store);
+    if (!g) return pr_fail_memory(err, "the graph", 1);
+    pr_model_build(model, g);
+    status = pr_graph_check(g, err);
+    if (status == PR_OK && pr_graph_dot(g, stdout) != PR_OK)
+        status = pr_fail(err, PR_IO, "the graph can't be written");
+    pr_graph_free(g);
+    return status;
+}
+
+static pr_status inspect(const char *path, const char *match, bool graph, pr_error *err) {
+    struct stat info;
+    bool folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    if (!folder && !graph) return inspect_gguf(path, match, err);
+    pr_backend *backend = pr_cpu_new(0, err);
+    pr_model *model = backend ? pr_model_open(path, backend, err) : NULL;
+    pr_status status = err->code;
+    if (model) status = graph ? print_graph(model, err) : inspect_folder(path, match, model, err);
+    pr_model_free(model);
+    pr_backend_free(backend);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    const char *match = NULL;
+    bool graph = false;
+    cli_option options[] = {
+        {"match", "GLOB", "list only tensors with such names", CLI_TEXT, .value = &match},
+        {"graph", NULL, "write the model's graph for graphviz instead", CLI_FLAG, .value = &graph},
+        {0}};
+    const cli_program program = {
+        .name = "inspect",
+        .usage = "FILE [options]",
+        .description = "Lists what stands in a GGUF file or a Hugging Face folder: keys, tensors, "
+                       "parameter\ncounts. Patterns of other programs match the names that it "
+                       "prints.\n",
+        .examples = "  inspect model.gguf\n"
+                    "  inspect model.gguf --match 'blk.*.attn_{q,k,v,output}.weight'\n"
+                    "  inspect model.gguf --graph | dot -Tsvg > graph.svg\n",
+        .options = options,
+        .least_arguments = 1,
+        .most_arguments = 1,
+    };
+    int first = cli_parse(&program, argc, argv);
+    if (graph && match) cli_wrong_use(&program, "--match and --graph exclude each other");
+    pr_error err = {.code = PR_OK};
+    if (inspect(argv[first], match, graph, &err) != PR_OK)
+        return cli_fail(&program, "%s", err.message);
+    return cli_finish(&program, CLI_DONE);
+}
