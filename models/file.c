@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,10 +67,8 @@ struct pr_file_writer {
 
 /* The file that a link leads to, or a copy of the path where there is none yet. */
 static char *resolve(const char *path) {
-    char *real = realpath(path, NULL);
-    char *copy = pr_copy_text(real ? real : path);
-    free(real);
-    return copy;
+    char real[PATH_MAX];
+    return pr_copy_text(realpath(path, real) ? real : path);
 }
 
 /* Creates path.part-PID-N for the first N that is free. O_EXCL and mode 0666 rather than mkstemp,

@@ -33,7 +33,7 @@ pr_status pr_hf_read_config(const json_t *root, const char *path, pr_bert_config
 /* The labels of a head with n outputs: id2label, or LABEL_0, LABEL_1, ... where it is absent. Sets
  * model->label and config.regression. */
 pr_status pr_hf_read_labels(const json_t *root, const char *path, pr_model *model, pr_error *err);
-/* The text of config.json and of tokenizer_config.json, to be freed with free; NULL without
+/* The text of config.json and of tokenizer_config.json, to be freed with pr_free; NULL without
  * memory. */
 char *pr_hf_config_text(const pr_model *model);
 char *pr_hf_tokenizer_text(const pr_model *model);

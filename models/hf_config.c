@@ -6,6 +6,7 @@
 
 #include "graph/memory.h"
 #include "models/hf.h"
+#include "models/json.h"
 #include "models/load.h"
 
 /* ---- reading ---- */
@@ -229,7 +230,7 @@ static bool add_labels(json_t *root, const pr_model *model) {
 }
 
 static char *dump(json_t *root, bool good) {
-    char *text = good ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : NULL;
+    char *text = good ? pr_json_text(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : NULL;
     json_decref(root);
     return text;
 }

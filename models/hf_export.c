@@ -1,7 +1,6 @@
 /* A model to a Hugging Face directory. */
 #include <dirent.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -103,7 +102,7 @@ static pr_status write_output(const pr_model *model, int which, const char *path
     if (which == 2) return write_weights(path, model, err);
     char *text = which == 1 ? pr_hf_tokenizer_text(model) : pr_hf_config_text(model);
     pr_status status = write_text(path, text, err);
-    free(text);
+    pr_free(text);
     return status;
 }
 

@@ -1,5 +1,6 @@
 #include "models/json.h"
 
+#include "graph/memory.h"
 #include "models/file.h"
 
 json_t *pr_json_parse(const void *text, size_t n, const char *what, pr_error *err) {
@@ -23,4 +24,12 @@ json_t *pr_json_read(const char *path, pr_error *err) {
     json_t *root = pr_json_parse(file.bytes, file.size, path, err);
     pr_file_unmap(&file);
     return root;
+}
+
+char *pr_json_text(const json_t *value, size_t flags) {
+    size_t n = json_dumpb(value, NULL, 0, flags);
+    char *text = n ? pr_alloc(n + 1, 1) : NULL;
+    if (!text || json_dumpb(value, text, n, flags) == n) return text;
+    pr_free(text);
+    return NULL;
 }

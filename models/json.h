@@ -14,4 +14,8 @@ json_t *pr_json_parse(const void *text, size_t n, const char *what, pr_error *er
 /* The same of a whole file. */
 json_t *pr_json_read(const char *path, pr_error *err);
 
+/* The text of a value, to be freed with pr_free; flags are json_dumps's. NULL without memory, or
+ * where there is no value. */
+char *pr_json_text(const json_t *value, size_t flags);
+
 #endif

@@ -221,7 +221,7 @@ static json_t *describe(const pr_outgoing_tensor *t, size_t begin) {
                      (json_int_t)begin + (json_int_t)t->bytes);
 }
 
-/* The header's text, to be freed with free; NULL without memory. */
+/* The header's text, to be freed with pr_free; NULL without memory. */
 static char *make_header(const pr_outgoing *tensors) {
     json_t *header = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
     bool good = header;
@@ -231,7 +231,7 @@ static char *make_header(const pr_outgoing *tensors) {
         good = json_object_set_new(header, t->name, describe(t, begin)) == 0;
         begin += t->bytes;
     }
-    char *text = good ? json_dumps(header, JSON_COMPACT) : NULL;
+    char *text = good ? pr_json_text(header, JSON_COMPACT) : NULL;
     json_decref(header);
     return text;
 }
@@ -241,7 +241,7 @@ pr_status pr_safetensors_write(pr_outgoing *tensors, const char *path, pr_error 
     if (!header) return pr_fail_memory(err, path, tensors->n * sizeof *tensors->tensor);
     pr_file_writer *file = pr_file_writer_open(path, err);
     if (!file) {
-        free(header);
+        pr_free(header);
         return err ? err->code : PR_IO;
     }
     /* Spaces bring the data to a multiple of 8, so that f32 can be read in place. */
@@ -250,7 +250,7 @@ pr_status pr_safetensors_write(pr_outgoing *tensors, const char *path, pr_error 
     pr_file_write(file, &total, sizeof total);
     pr_file_write_text(file, header);
     pr_file_write(file, "        ", padding);
-    free(header);
+    pr_free(header);
     for (size_t i = 0; i < tensors->n; i++) {
         pr_status status = pr_outgoing_write(tensors, i, file, err);
         if (status != PR_OK) {

@@ -5,6 +5,7 @@
 
 #include "graph/memory.h"
 #include "models/gguf.h"
+#include "tests/alloc_fault.h"
 #include "tests/scratch.h"
 
 static const float weights[6] = {1, -2, 0.333333343f, 1e-30f, -65504, 3};
@@ -435,6 +436,25 @@ static void every_cut_is_refused(void **state) {
     free(bytes);
 }
 
+static bool copy_once(void *context) {
+    (void)context;
+    pr_gguf *g = pr_gguf_open(scratch_path("a.gguf"), NULL);
+    pr_gguf_writer *w = g ? pr_gguf_writer_new() : NULL;
+    for (int i = 0; w && i < pr_gguf_keys(g); i++)
+        pr_gguf_put_value(w, pr_gguf_key(g, i));
+    if (w) pr_gguf_put_tensor(w, "matrix", pr_shape_2(2, 3), PR_FORMAT_BF16, weights);
+    bool good = w && pr_gguf_write(w, scratch_path("b.gguf"), NULL) == PR_OK;
+    pr_gguf_writer_free(w);
+    pr_gguf_close(g);
+    return good;
+}
+
+static void every_failing_allocation_comes_back(void **state) {
+    (void)state;
+    write_example(scratch_path("a.gguf"));
+    alloc_fault_every(copy_once, NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_come_back),
@@ -449,6 +469,7 @@ int main(void) {
         cmocka_unit_test(other_types_are_listed_but_not_read),
         cmocka_unit_test(broken_files_never_crash),
         cmocka_unit_test(every_cut_is_refused),
+        cmocka_unit_test(every_failing_allocation_comes_back),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

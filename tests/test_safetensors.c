@@ -3,6 +3,7 @@
 
 #include "graph/memory.h"
 #include "models/safetensors.h"
+#include "tests/alloc_fault.h"
 #include "tests/scratch.h"
 
 static const float weights[6] = {1, -2, 0.333333343f, 1e-30f, -65504, 3};
@@ -200,6 +201,28 @@ static void broken_files_never_crash(void **state) {
     }
 }
 
+static bool copy_once(void *context) {
+    (void)context;
+    pr_outgoing list = {0};
+    pr_safetensors *f = pr_safetensors_open(scratch_path("a"), NULL);
+    bool good = f != NULL;
+    for (int i = 0; good && i < 2; i++) {
+        const pr_stored *t = pr_safetensors_tensor(f, i);
+        good = pr_outgoing_add(&list, t->name, t->shape, t->format, weights, NULL) == PR_OK;
+    }
+    good = good && pr_safetensors_write(&list, scratch_path("b"), NULL) == PR_OK;
+    pr_outgoing_clear(&list);
+    pr_safetensors_close(f);
+    return good;
+}
+
+static void every_failing_allocation_comes_back(void **state) {
+    (void)state;
+    pr_error err = {0};
+    assert_int_equal(write_example(scratch_path("a"), false, &err), PR_OK);
+    alloc_fault_every(copy_once, NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_come_back),
@@ -208,6 +231,7 @@ int main(void) {
         cmocka_unit_test(a_bad_header_is_named),
         cmocka_unit_test(a_bad_tensor_is_named),
         cmocka_unit_test(broken_files_never_crash),
+        cmocka_unit_test(every_failing_allocation_comes_back),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
