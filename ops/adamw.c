@@ -9,14 +9,16 @@
 
 #include <math.h>
 
-#include "backends/parallel.h"
+#include "backends/simd.h"
+#include "ops/kernel.h"
+#include "ops/table.h"
 
 enum { PARAM, FIRST, SECOND, GRADIENT, FACTOR, RATES, CLOCK, LIST, ROWS, INPUTS };
 
 /* A sparse gradient's node: (dy, ids). */
 enum { EMBED_GRAD_IDS = 1 };
 
-enum { ELEMENT_GRAIN = 16384, ROW_GRAIN = 8 };
+enum { BLOCK = 64, BLOCK_GRAIN = 256, ROW_GRAIN = 8 };
 
 static pr_status infer(pr_infer *c) {
     char text[PR_SHAPE_TEXT], expected[PR_SHAPE_TEXT];
@@ -109,18 +111,20 @@ typedef struct job {
     const pr_call *call;
     pr_adamw_step step;
     pr_adamw_table table;
+    int64_t elements;
     int64_t t; /* the number of this update, from 1 */
     float factor;
 } job;
 
-static void dense_range(const void *context, int64_t begin, int64_t end) {
+static void dense_blocks(const void *context, int64_t begin, int64_t end) {
     const job *j = context;
     const float *gradient = j->call->in[GRADIENT].data;
-    apply(&j->step, end - begin, j->table.p + begin, j->table.m + begin, j->table.v + begin,
-          gradient + begin, j->factor);
+    int64_t at = begin * BLOCK, past = end * BLOCK < j->elements ? end * BLOCK : j->elements;
+    apply(&j->step, past - at, j->table.p + at, j->table.m + at, j->table.v + at, gradient + at,
+          j->factor);
 }
 
-static void sparse_range(const void *context, int64_t begin, int64_t end) {
+static void sparse_rows(const void *context, int64_t begin, int64_t end) {
     const job *j = context;
     const pr_adamw_table *t = &j->table;
     const int32_t *list = j->call->in[LIST].data;       /* (N) */
@@ -147,12 +151,11 @@ static pr_status adamw_cpu(const pr_call *c) {
     if (isnan(factor)) return PR_OK;
     const float *f = c->attr.f;
     pr_shape shape = c->in[PARAM].shape;
-    size_t elements = 0;
-    if (!pr_shape_count(shape, &elements)) return PR_INTERNAL;
     job j = {
         .call = c,
         .t = (int64_t)step - since + 1,
         .factor = factor,
+        .elements = pr_elements(c->in[PARAM]),
         .table = {.p = c->in[PARAM].data,
                   .m = c->in[FIRST].data,
                   .v = c->in[SECOND].data,
@@ -164,9 +167,10 @@ static pr_status adamw_cpu(const pr_call *c) {
     };
     j.step = pr_adamw_step_of(&j.table.options, rates[step], j.t);
     if (c->in[LIST].data) {
-        pr_parallel_range(c->backend, c->in[LIST].shape.dim[0], ROW_GRAIN, sparse_range, &j);
+        pr_parallel_range(c->backend, c->in[LIST].shape.dim[0], ROW_GRAIN, sparse_rows, &j);
     } else {
-        pr_parallel_range(c->backend, (int64_t)elements, ELEMENT_GRAIN, dense_range, &j);
+        int64_t blocks = (j.elements + BLOCK - 1) / BLOCK;
+        pr_parallel_range(c->backend, blocks, BLOCK_GRAIN, dense_blocks, &j);
     }
     return PR_OK;
 }

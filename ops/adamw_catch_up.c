@@ -5,6 +5,7 @@
  * It has no output, and no gradient. */
 #include "backends/parallel.h"
 #include "ops/adamw.h"
+#include "ops/table.h"
 
 enum { PARAM, FIRST, SECOND, ROWS, IDS, RATES, CLOCK, INPUTS };
 

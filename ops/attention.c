@@ -7,6 +7,7 @@
 
 #include "backends/parallel.h"
 #include "ops/ops.h"
+#include "ops/table.h"
 
 enum { Q, K, V, OFFSETS, RNG, INPUTS };
 

@@ -9,6 +9,7 @@
 #include "backends/parallel.h"
 #include "ops/attention.h"
 #include "ops/ops.h"
+#include "ops/table.h"
 
 enum { Q, K, V, OFFSETS, RNG, Y, LSE, DY, INPUTS };
 
@@ -27,7 +28,7 @@ static pr_status infer(pr_infer *c) {
 
 static double flops(const pr_call *c) {
     int products = 1;
-    bool q = c->out[0].data, k = c->out[1].data, v = c->out[2].data;
+    bool q = c->out[0].shape.n_dims, k = c->out[1].shape.n_dims, v = c->out[2].shape.n_dims;
     products += (q || k) + q + k + v;
     return 2.0 * products * (double)c->extent.tokens * (double)c->extent.longest *
            (double)c->in[Q].shape.dim[1];

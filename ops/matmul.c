@@ -6,6 +6,7 @@
  * in: a, b, bias, onto. attr: f[0] alpha, i[0] the transpositions. */
 #include "backends/gemm.h"
 #include "ops/ops.h"
+#include "ops/table.h"
 
 enum { A, B, BIAS, ONTO, INPUTS };
 
