@@ -1,0 +1,118 @@
+/* convert: models between GGUF files and Hugging Face folders, and new ones with random weights. */
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/cpu.h"
+#include "models/model.h"
+#include "tools/cli.h"
+#include "tools/format.h"
+#include "tools/paths.h"
+
+typedef struct settings {
+    const char *random; /* NULL: IN is read */
+    const char *vocab;
+    int64_t seed;
+} settings;
+
+/* The sizes of --random; the vocabulary gives its own, and two labels are the usual. */
+typedef struct preset {
+    const char *name;
+    pr_bert_config config;
+} preset;
+
+static const preset presets[] = {
+    {"distilbert", {.kind = PR_DISTILBERT, .layers = 6, .width = 768, .heads = 12, .ffn = 3072}},
+    {"minilm",
+     {.kind = PR_BERT, .layers = 6, .width = 384, .heads = 12, .ffn = 1536, .token_types = 2}},
+    {"tiny",
+     {.kind = PR_BERT, .layers = 2, .width = 128, .heads = 2, .ffn = 512, .token_types = 2}},
+};
+static const char *const preset_names[] = {"distilbert", "minilm", "tiny", NULL};
+
+static pr_model *make_random(const settings *s, pr_backend *backend, pr_error *err) {
+    pr_vocab *vocab = pr_vocab_read(s->vocab, err);
+    if (!vocab) return NULL;
+    const preset *p = presets;
+    while (strcmp(p->name, s->random) != 0) /* cli_parse let only these names through */
+        p++;
+    pr_bert_config config = p->config;
+    config.vocab = vocab->n;
+    config.positions = 512;
+    config.labels = 2;
+    config.epsilon = 1e-12f;
+    config.dropout = config.attention_dropout = 0.1f;
+    config.head_dropout = config.kind == PR_DISTILBERT ? 0.2f : 0.1f;
+    return pr_model_random(&config, vocab, backend, (uint64_t)s->seed, err);
+}
+
+static bool is_gguf(const char *path) {
+    size_t n = strlen(path);
+    return n >= 5 && strcmp(path + n - 5, ".gguf") == 0;
+}
+
+static void print_model(const char *path, const pr_model *model) {
+    char count[FORMAT_SIZE];
+    size_t all, trained;
+    pr_store_totals(model->store, &all, &trained);
+    printf("%s: %s, %d layers of width %d, %d pieces, %s parameters\n", path,
+           model->config.kind == PR_BERT ? "BERT" : "DistilBERT", (int)model->config.layers,
+           (int)model->config.width, (int)model->config.vocab, format_count(count, all));
+}
+
+/* in is NULL for a random model. */
+static pr_status convert(const settings *s, const char *in, const char *out, pr_error *err) {
+    pr_backend *backend = pr_cpu_new(0, err);
+    pr_model *model = NULL;
+    if (backend) model = in ? pr_model_open(in, backend, err) : make_random(s, backend, err);
+    pr_status status = err->code;
+    if (model) {
+        status =
+            is_gguf(out) ? pr_model_save(model, out, false, err) : pr_model_export(model, out, err);
+        if (status == PR_OK) print_model(out, model);
+    }
+    pr_model_free(model);
+    pr_backend_free(backend);
+    return status;
+}
+
+static void check_use(const cli_program *program, const settings *s, int arguments) {
+    if (s->random && arguments != 1)
+        cli_wrong_use(program, "--random makes a model: give OUT alone, no IN");
+    if (s->random && !s->vocab)
+        cli_wrong_use(program, "--random needs a vocabulary: --vocab vocab.txt");
+    if (!s->random && arguments != 2) cli_wrong_use(program, "expected IN and OUT");
+    if (!s->random && s->vocab) cli_wrong_use(program, "--vocab goes with --random");
+}
+
+int main(int argc, char **argv) {
+    settings s = {0};
+    cli_option options[] = {
+        {.help = "A model with random weights"},
+        {"random", "KIND", "make a model of this size", CLI_CHOICE, .value = &s.random,
+         .choices = preset_names},
+        {"vocab", "FILE", "its vocabulary: a vocab.txt or tokenizer.json", CLI_TEXT,
+         .value = &s.vocab},
+        {"seed", "N", "of its weights", CLI_INT, .value = &s.seed, .least = 0, .most = 0x1p53},
+        {0}};
+    const cli_program program = {
+        .name = "convert",
+        .usage = "IN OUT, or --random KIND --vocab FILE OUT",
+        .description = "Converts a model. IN is a GGUF file or a Hugging Face folder; OUT is a "
+                       "GGUF file\nwhere it ends in .gguf, else a folder (config.json, "
+                       "model.safetensors, vocab.txt),\nwith learners folded into the weights.\n",
+        .examples = "  convert all-MiniLM-L6-v2/ model.gguf\n"
+                    "  convert model-tuned.gguf tuned-model/\n"
+                    "  convert --random tiny --vocab vocab.txt tiny.gguf\n",
+        .options = options,
+        .least_arguments = 1,
+        .most_arguments = 2,
+    };
+    int first = cli_parse(&program, argc, argv);
+    check_use(&program, &s, argc - first);
+    const char *in = s.random ? NULL : argv[first], *out = argv[argc - 1];
+    if (path_is_of_model(out, in ? in : s.vocab))
+        cli_wrong_use(&program, "OUT '%s' is the input itself: name another", out);
+    pr_error err = {.code = PR_OK};
+    if (convert(&s, in, out, &err) != PR_OK) return cli_fail(&program, "%s", err.message);
+    return cli_finish(&program, CLI_DONE);
+}
