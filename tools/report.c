@@ -242,15 +242,14 @@ void report_flip(report *r, const pr_flip_report *flip) {
     if (!r->text) return;
     const pr_plan_report *b = &flip->before, *a = &flip->after;
     char before[FORMAT_SIZE], after[FORMAT_SIZE], back[FORMAT_SIZE];
-    size_t was = b->gradients + b->moments + b->activations;
-    size_t is = a->gradients + a->moments + a->activations;
+    size_t was = b->moments + b->arena, is = a->moments + a->arena;
     fprintf(r->text, "Priming ends after epoch %d: %s -> %s parameters train, %d -> %d nodes\n",
             flip->epoch, format_count(before, flip->trained_before),
             format_count(after, flip->trained_after), b->nodes, a->nodes);
     fprintf(r->text, "  given back %s: ", format_bytes(back, was > is ? was - is : 0));
-    print_change(r->text, "gradients", b->gradients, a->gradients);
-    print_change(r->text, ", moments", b->moments, a->moments);
-    print_change(r->text, ", activations", b->activations, a->activations);
+    print_change(r->text, "moments", b->moments, a->moments);
+    /* One arena: activations take the places of gradients that are not there yet. */
+    print_change(r->text, ", gradients and activations", b->arena, a->arena);
     fputc('\n', r->text);
     fflush(r->text);
 }
