@@ -5,14 +5,17 @@
 
 static volatile sig_atomic_t asked;
 
+/* All of it is async-signal-safe. The raised signal waits until the handler has returned. */
 static void note(int number) {
-    (void)number;
+    if (asked) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
     asked = 1;
 }
 
 void interrupt_watch(void) {
-    /* SA_RESETHAND: the second one finds the default action, which ends the process. */
-    struct sigaction action = {.sa_handler = note, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
