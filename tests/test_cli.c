@@ -45,7 +45,7 @@ static int run(char *output, size_t size, char **argv) {
             {"text-b", "COL", "column of the second text", CLI_TEXT, .value = &s.text},
             {"quiet", NULL, "print nothing", CLI_FLAG, .value = &s.quiet},
             {0}};
-        cli_program program = {"prog", "MODEL [options]", "What it does.\n", "  prog m\n", table, 1,
+        cli_program program = {"prog", "MODEL [options]", "What it does.", "  prog m\n", table, 1,
                                2};
         int argc = 0;
         while (argv[argc])

@@ -36,8 +36,8 @@ typedef struct cli_option {
 typedef struct cli_program {
     const char *name;
     const char *usage;       /* what follows the name: "MODEL [options]" */
-    const char *description; /* lines under the usage, each ended by a newline */
-    const char *examples;    /* as description; may be NULL */
+    const char *description; /* a paragraph under the usage; the help breaks its lines */
+    const char *examples;    /* lines, each ended by a newline; may be NULL */
     cli_option *options;
     int least_arguments, most_arguments; /* beside options; most < 0: any number */
 } cli_program;

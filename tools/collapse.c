@@ -19,8 +19,8 @@ int main(int argc, char **argv) {
         .name = "collapse",
         .usage = "IN OUT",
         .description = "Folds a tuned model's learners into its weights (W + s P2 P1) and writes a "
-                       "plain\nmodel: the base's tensors and the head, as others can serve it.\n"
-                       "IN is a GGUF file or a Hugging Face folder, OUT a GGUF file.\n",
+                       "plain model: the base's tensors and the head, as others can serve it. IN "
+                       "is a GGUF file or a Hugging Face folder, OUT a GGUF file.",
         .examples = "  collapse model-tuned.gguf model-plain.gguf\n",
         .options = options,
         .least_arguments = 2,

@@ -98,8 +98,8 @@ int main(int argc, char **argv) {
         .name = "convert",
         .usage = "IN OUT, or --random KIND --vocab FILE OUT",
         .description = "Converts a model. IN is a GGUF file or a Hugging Face folder; OUT is a "
-                       "GGUF file\nwhere it ends in .gguf, else a folder (config.json, "
-                       "model.safetensors, vocab.txt),\nwith learners folded into the weights.\n",
+                       "GGUF file where it ends in .gguf, else a folder (config.json, "
+                       "model.safetensors, vocab.txt), with learners folded into the weights.",
         .examples = "  convert all-MiniLM-L6-v2/ model.gguf\n"
                     "  convert model-tuned.gguf tuned-model/\n"
                     "  convert --random tiny --vocab vocab.txt tiny.gguf\n",

@@ -156,9 +156,9 @@ int main(int argc, char **argv) {
     const cli_program program = {
         .name = "evaluate",
         .usage = "MODEL [options]",
-        .description = "Scores a tuned MODEL, a GGUF file or a Hugging Face folder, on the dev "
-                       "part of a\ntask or on a file of labelled texts; without either on the "
-                       "sample data.\n",
+        .description =
+            "Scores a tuned MODEL, a GGUF file or a Hugging Face folder, on the dev part of a task "
+            "or on a file of labelled texts; without either on the sample data.",
         .examples = "  evaluate model-tuned.gguf\n"
                     "  evaluate model-tuned.gguf --task CoLA --data glue\n"
                     "  evaluate stars.gguf --dev-file test.csv --text review --label stars\n",

@@ -72,7 +72,9 @@ void help_print(const cli_program *program) {
         if (n > column && n <= MOST_NAME_WIDTH) column = n;
     }
     column += 4;
-    printf("usage: %s %s\n\n%s", program->name, program->usage, program->description);
+    printf("usage: %s %s\n\n", program->name, program->usage);
+    print_wrapped(program->description, 0, 0);
+    if (program->options->name) printf("\nOptions:\n");
     for (const cli_option *o = program->options; o->name || o->help; o++) {
         if (o->name) {
             print_option(o, column);

@@ -181,9 +181,9 @@ int main(int argc, char **argv) {
     const cli_program program = {
         .name = "inspect",
         .usage = "FILE [options]",
-        .description = "Lists what stands in a GGUF file or a Hugging Face folder: keys, tensors, "
-                       "parameter\ncounts. Patterns of other programs match the names that it "
-                       "prints.\n",
+        .description =
+            "Lists what stands in a GGUF file or a Hugging Face folder: keys, tensors, parameter "
+            "counts. Patterns of other programs match the names that it prints.",
         .examples = "  inspect model.gguf\n"
                     "  inspect model.gguf --match 'blk.*.attn_{q,k,v,output}.weight'\n"
                     "  inspect model.gguf --graph | dot -Tsvg > graph.svg\n",

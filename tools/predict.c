@@ -228,9 +228,8 @@ int main(int argc, char **argv) {
     const cli_program program = {
         .name = "predict",
         .usage = "MODEL [TEXT ...] [options]",
-        .description =
-            "Prints the label that a tuned MODEL, a GGUF file or a Hugging Face folder,\n"
-            "gives to each text, and the probability of every label.\n",
+        .description = "Prints the label that a tuned MODEL, a GGUF file or a Hugging Face folder, "
+                       "gives to each text, and the probability of every label.",
         .examples = "  predict model-tuned.gguf \"The cat sat.\" \"Cat the sat.\"\n"
                     "  predict model-tuned.gguf --file texts.txt --json\n"
                     "  predict pairs.gguf \"A man sleeps.\" --text-b \"Somebody sleeps.\"\n",

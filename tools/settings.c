@@ -311,10 +311,9 @@ static void describe_program(settings *s) {
         .name = "finetune",
         .usage = "MODEL [options]",
         .description =
-            "Trains MODEL, a GGUF file or a Hugging Face folder, on labelled texts and writes\n"
-            "the tuned model. Without data it trains on the sample that comes with it.\n"
-            "Ctrl-C ends after the step, with the model and a checkpoint saved; a second one\n"
-            "ends at once.\n",
+            "Trains MODEL, a GGUF file or a Hugging Face folder, on labelled texts and writes the "
+            "tuned model. Without data it trains on the sample that comes with it. Ctrl-C ends "
+            "after the step, with the model and a checkpoint saved; a second one ends at once.",
         .examples = "  finetune model.gguf --learner 64 --prime 2\n"
                     "  finetune model.gguf --task CoLA --data glue --lr 2e-4\n"
                     "  finetune model.gguf --train-file train.csv --dev-file dev.csv \\\n"
