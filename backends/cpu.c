@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "backends/parallel.h"
 #include "graph/memory.h"
 
 enum { CACHE_LINE = 64 };
@@ -60,6 +61,7 @@ static pr_status cpu_sync(pr_backend *backend, pr_error *err) {
 }
 
 static void cpu_release(pr_backend *backend) {
+    pr_team_free(backend->context);
     pr_free(backend);
 }
 
@@ -80,13 +82,20 @@ pr_backend *pr_cpu_new(int threads, pr_error *err) {
         pr_fail_memory(err, "the CPU backend", sizeof *backend);
         return NULL;
     }
+    if (!threads) threads = usable_processors();
+    pr_team *team = pr_team_new(threads, err);
+    if (!team) {
+        pr_free(backend);
+        return NULL;
+    }
     openblas_set_num_threads(1);
     *backend = (pr_backend){
         .name = "cpu",
         .kind = PR_CPU,
-        .threads = threads ? threads : usable_processors(),
+        .threads = threads,
         .alignment = CACHE_LINE,
         .host_visible = true,
+        .context = team,
         .alloc = cpu_alloc,
         .free = cpu_free,
         .discard = cpu_discard,

@@ -22,6 +22,7 @@ struct pr_backend {
     int threads;       /* that kernels may use at once; 1 on a GPU */
     size_t alignment;  /* of every block placed in an arena, in bytes; a power of two */
     bool host_visible; /* the CPU may read and write its memory through the pointers it gives */
+    void *context;     /* the backend's own */
 
     /* Zeroed memory, aligned to a page; untouched pages cost nothing. NULL when there is none. */
     void *(*alloc)(pr_backend *backend, size_t bytes);
