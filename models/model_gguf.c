@@ -104,26 +104,6 @@ static pr_status read_method(const pr_gguf *file, pr_model *model, pr_error *err
     return PR_OK;
 }
 
-static pr_status read_vocab(const pr_gguf *file, pr_vocab *vocab, pr_error *err) {
-    const char *const *pieces = NULL;
-    size_t n = 0;
-    pr_status status = pr_gguf_get_texts(file, "tokenizer.ggml.tokens", true, &pieces, &n, err);
-    const pr_gguf_value *types = pr_gguf_value_of(file, "tokenizer.ggml.token_type");
-    if (status == PR_OK && types && types->count != n) {
-        return pr_fail(err, PR_BAD_FILE, "%s: %zu pieces, and %zu token types", pr_gguf_path(file),
-                       n, types->count);
-    }
-    for (size_t i = 0; i < n && status == PR_OK; i++) {
-        int64_t type = PR_TOKEN_NORMAL;
-        if (types && !pr_gguf_element_integer(types, i, &type)) {
-            return pr_fail(err, PR_BAD_FILE, "%s: tokenizer.ggml.token_type: no integers",
-                           pr_gguf_path(file));
-        }
-        status = pr_vocab_add_gguf(vocab, pieces[i], strlen(pieces[i]), (int32_t)type, err);
-    }
-    return status == PR_OK ? pr_vocab_finish(vocab, err) : status;
-}
-
 static pr_status read_labels(const pr_gguf *file, pr_model *model, pr_error *err) {
     const char *const *names = NULL;
     size_t n = 0;
@@ -151,7 +131,8 @@ static pr_status read_model(const pr_gguf *file, pr_model *model, pr_error *err)
     model->has_head = find_tensor(file, "cls.output.weight") != NULL;
     model->has_pooler = find_tensor(file, "cls.weight") != NULL;
     if (status == PR_OK) status = read_method(file, model, err);
-    if (status == PR_OK) status = read_vocab(file, model->vocab, err);
+    if (status == PR_OK) status = pr_vocab_add_file(model->vocab, file, err);
+    if (status == PR_OK) status = pr_vocab_finish(model->vocab, err);
     if (status == PR_OK) status = pr_load_check_vocab(model, pr_gguf_path(file), err);
     if (status == PR_OK) status = pr_load_parameters(model, &weights, err);
     if (status == PR_OK) status = pr_load_method(model, &weights, err);

@@ -1,4 +1,4 @@
-/* Vocabularies as Hugging Face directories hold them. */
+/* Vocabularies as Hugging Face directories hold them; those of GGUF files by vocab_gguf.c. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -85,19 +85,24 @@ static pr_status add_json(pr_vocab *vocab, const char *path, const pr_text *text
     return status;
 }
 
-pr_vocab *pr_vocab_read(const char *path, pr_error *err) {
+static pr_status add_text(pr_vocab *vocab, const char *path, pr_error *err) {
     pr_text text;
-    if (pr_text_read(path, &text, err)) return NULL;
+    pr_status status = pr_text_read(path, &text, err);
+    if (status) return status;
+    status = ends_with(path, ".json") ? add_json(vocab, path, &text, err)
+                                      : add_lines(vocab, path, &text, err);
+    pr_text_free(&text);
+    return status;
+}
+
+pr_vocab *pr_vocab_read(const char *path, pr_error *err) {
     pr_vocab *vocab = pr_vocab_new();
-    pr_status status = PR_NO_MEMORY;
     if (!vocab) {
         pr_fail_memory(err, path, sizeof *vocab);
-    } else if (ends_with(path, ".json")) {
-        status = add_json(vocab, path, &text, err);
-    } else {
-        status = add_lines(vocab, path, &text, err);
+        return NULL;
     }
-    pr_text_free(&text);
+    pr_status status = ends_with(path, ".gguf") ? pr_vocab_add_gguf_at(vocab, path, err)
+                                                : add_text(vocab, path, err);
     if (!status) status = pr_vocab_finish(vocab, err);
     if (!status) return vocab;
     pr_vocab_free(vocab);

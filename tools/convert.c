@@ -90,7 +90,7 @@ int main(int argc, char **argv) {
         {.help = "A model with random weights"},
         {"random", "KIND", "make a model of this size", CLI_CHOICE, .value = &s.random,
          .choices = preset_names},
-        {"vocab", "FILE", "its vocabulary: a vocab.txt or tokenizer.json", CLI_TEXT,
+        {"vocab", "FILE", "its vocabulary: vocab.txt, tokenizer.json or a GGUF file", CLI_TEXT,
          .value = &s.vocab},
         {"seed", "N", "of its weights", CLI_INT, .value = &s.seed, .least = 0, .most = 0x1p53},
         {0}};
