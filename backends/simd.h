@@ -1,6 +1,7 @@
 /* Loops that the compiler turns into vectors, compiled once for each level of x86-64 and chosen
  * when the program is loaded: one binary runs anywhere and uses AVX2 or AVX-512 where there is.
- * Write PR_VECTOR before the static function that holds the loop; keep what it calls inline. */
+ * Write PR_VECTOR before the static function that holds the loop; keep what it calls inline. Its
+ * name must be the only one in the library: clang makes the function that chooses external. */
 #ifndef PR_SIMD_H
 #define PR_SIMD_H
 

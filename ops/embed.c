@@ -95,7 +95,7 @@ typedef struct segments {
     const int32_t *order;
 } segments;
 
-PR_VECTOR static void sum_tiles(const void *context, int64_t begin, int64_t end) {
+PR_VECTOR static void sum_table_tiles(const void *context, int64_t begin, int64_t end) {
     const segments *all = context;
     const pr_call *c = all->call;
     const int32_t *id = c->in[1].data; /* (N) */
@@ -130,7 +130,8 @@ static pr_status grad_cpu(const pr_call *c) {
     for (int64_t k = count; k < n; k++)
         distinct[k] = -1;
     *(int32_t *)c->out[2].data = count;
-    pr_parallel_range(c->backend, pr_tiles(d), pr_grain(n * PR_TILE_COLUMNS), sum_tiles, &all);
+    pr_parallel_range(c->backend, pr_tiles(d), pr_grain(n * PR_TILE_COLUMNS), sum_table_tiles,
+                      &all);
     return PR_OK;
 }
 

@@ -73,7 +73,7 @@ static pr_status grad_infer(pr_infer *c) {
     return PR_OK;
 }
 
-PR_VECTOR static void grad_rows(const void *context, int64_t begin, int64_t end) {
+PR_VECTOR static void norm_grad_rows(const void *context, int64_t begin, int64_t end) {
     const pr_call *c = context;
     const float *means = c->in[2].data, *rstds = c->in[3].data; /* (N) */
     const float *gamma = c->in[4].data;                         /* (d) */
@@ -98,7 +98,7 @@ PR_VECTOR static void grad_rows(const void *context, int64_t begin, int64_t end)
 }
 
 static pr_status grad_cpu(const pr_call *c) {
-    pr_each_item(c, c->in[1].shape.dim[0], c->in[1].shape.dim[1], grad_rows);
+    pr_each_item(c, c->in[1].shape.dim[0], c->in[1].shape.dim[1], norm_grad_rows);
     return PR_OK;
 }
 

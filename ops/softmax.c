@@ -40,7 +40,7 @@ static pr_status softmax_cpu(const pr_call *c) {
     return PR_OK;
 }
 
-PR_VECTOR static void grad_rows(const void *context, int64_t begin, int64_t end) {
+PR_VECTOR static void softmax_grad_rows(const void *context, int64_t begin, int64_t end) {
     const pr_call *c = context;
     int64_t n = c->in[0].shape.dim[1];
     for (int64_t row = begin; row < end; row++) {
@@ -58,7 +58,7 @@ PR_VECTOR static void grad_rows(const void *context, int64_t begin, int64_t end)
 }
 
 static pr_status softmax_grad_cpu(const pr_call *c) {
-    pr_each_item(c, c->in[0].shape.dim[0], c->in[0].shape.dim[1], grad_rows);
+    pr_each_item(c, c->in[0].shape.dim[0], c->in[0].shape.dim[1], softmax_grad_rows);
     return PR_OK;
 }
 

@@ -17,7 +17,7 @@ static pr_status infer(pr_infer *c) {
     return PR_OK;
 }
 
-PR_VECTOR static void sum_tiles(const void *context, int64_t begin, int64_t end) {
+PR_VECTOR static void sum_row_tiles(const void *context, int64_t begin, int64_t end) {
     const pr_call *c = context;
     const float *x = c->in[X].data;       /* (M, N) */
     const float *onto = c->in[ONTO].data; /* (N) or NULL */
@@ -46,7 +46,7 @@ PR_VECTOR static void sum_tiles(const void *context, int64_t begin, int64_t end)
 
 static pr_status sum_rows_cpu(const pr_call *c) {
     int64_t rows = c->in[X].shape.dim[0], columns = c->in[X].shape.dim[1];
-    pr_each_item(c, pr_tiles(columns), rows * PR_TILE_COLUMNS, sum_tiles);
+    pr_each_item(c, pr_tiles(columns), rows * PR_TILE_COLUMNS, sum_row_tiles);
     return PR_OK;
 }
 
