@@ -29,7 +29,7 @@ static pr_status add(pr_store *store, const char *linear, const pr_method_option
     pr_shape shape = pr_store_param(store, w)->shape; /* (out, in) */
     if (options->size < 1 || options->size > shape.dim[0] + shape.dim[1]) {
         return pr_fail(err, PR_BAD_ARGUMENT, "learner: expected a rank of 1 to %lld, found %d",
-                       (long long)(shape.dim[0] + shape.dim[1]), (int)options->size);
+                       (long long)shape.dim[0] + shape.dim[1], (int)options->size);
     }
     int down = pr_store_add(store, full_name(name, linear, "weight.lora_a"),
                             pr_shape_2(options->size, shape.dim[1]), NULL, err);

@@ -29,6 +29,7 @@ static void *counted(void *block) {
     return block;
 }
 
+/* The names that the linker's --wrap asks for. NOLINTBEGIN(bugprone-reserved-identifier) */
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t n, size_t bytes);
 void *__real_realloc(void *block, size_t bytes);
@@ -44,6 +45,7 @@ void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
 void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int file, off_t offset);
 void __wrap_free(void *block);
 int __wrap_munmap(void *block, size_t bytes);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 void *__wrap_malloc(size_t bytes) {
     return fails() ? NULL : counted(__real_malloc(bytes));

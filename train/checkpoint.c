@@ -135,13 +135,14 @@ static pr_status write_all(pr_gguf_writer *w, const pr_checkpoint_run *run, cons
     size_t n = (size_t)pr_store_count(run->model->store);
     int32_t *since = pr_alloc(n, sizeof *since);
     const char **names = pr_alloc(n, sizeof *names);
-    pr_status status = PR_OK;
-    if (!since || !names) status = pr_fail_memory(err, "a checkpoint", n * sizeof *names);
-    if (status == PR_OK) {
+    pr_status status = PR_NO_MEMORY;
+    if (since && names) {
         put_run(w, run, at);
         put_parameters(w, run->model->store, since);
         put_sparse(w, run->model->store, names);
         status = pr_gguf_write(w, path, err);
+    } else {
+        pr_fail_memory(err, "a checkpoint", n * sizeof *names);
     }
     pr_free(since);
     pr_free(names);
