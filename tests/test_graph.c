@@ -1,4 +1,4 @@
-/* Building graphs: names, faults that stick, marks and rewinds. */
+/* Building graphs: names, faults that stick, marks and rewinds; and drawing them. */
 #include "tests/test.h"
 
 #include "backends/cpu.h"
@@ -239,6 +239,37 @@ static void every_failing_allocation_is_a_fault(void **state) {
     alloc_fault_every(build, w->store);
 }
 
+static void a_graph_is_drawn(void **state) {
+    world *w = *state;
+    pr_store_require_grad(w->store, "*", true, NULL);
+    pr_graph_input(w->g, "a \"quoted\" name", PR_I32, pr_shape_1(PR_OFFSETS));
+    pr_graph_scope(w->g, "blk.0");
+    pr_tid y = toy_node(w->g, &toy_mix, w->x, 0, 0);
+    pr_graph_phase(w->g, PR_BACKWARD);
+    toy_node(w->g, &toy_mix, y, y, 0);
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+    assert_int_equal(pr_graph_dot(w->g, out), PR_OK);
+    fclose(out);
+    static const char *const parts[] = {
+        "digraph primer {",
+        "t1 [shape=invhouse, label=\"x\\nf32 (N, 4)\"];",
+        "label=\"a \\\"quoted\\\" name\\ni32 (B+1)\"];",
+        "label=\"w.weight\\nf32 (3, 4)\", style=bold];",
+        "subgraph cluster_forward {\n    label=\"forward\";\n    n0 [label=\"blk.0/mix\"];",
+        "t1 -> n0 [label=\"(N, 4)\"];",
+        "n0 -> n1 [label=\"(N, 4)\"];\n  n0 -> n1",
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!strstr(text, parts[i])) fail_msg("no %s in\n%s", parts[i], text);
+    }
+    free(text);
+    FILE *full = fopen("/dev/full", "w");
+    assert_int_equal(pr_graph_dot(w->g, full), PR_IO);
+    fclose(full);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(leaves_know_what_they_are, set_up, tear_down),
@@ -260,6 +291,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(old_nodes_take_no_input_that_a_rewind_drops, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(every_failing_allocation_is_a_fault, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_graph_is_drawn, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
