@@ -1,0 +1,106 @@
+#include "tests/scene.h"
+
+#include "backends/cpu.h"
+#include "tests/test.h"
+
+enum { SEED = 5, RANK = 4, PRIME = 2 };
+
+scene_options scene_default(pr_bert_kind kind, const char *method) {
+    return (scene_options){
+        .config = toy_config(kind),
+        .method = method,
+        .threads = 2,
+        .clip = 1.0f,
+        .batch = 8,
+    };
+}
+
+void scene_open_model(scene *s, const scene_options *o, pr_dataset *data) {
+    pr_error err = {0};
+    *s = (scene){.backend = pr_cpu_new(o->threads, &err), .data = data, .sentences = o->batch};
+    s->model = toy_model_of(&o->config, s->backend, 1);
+    const pr_method *method = pr_method_find(o->method);
+    pr_method_options m = method->defaults;
+    if (method->sized) {
+        m.size = RANK;
+        m.prime = PRIME;
+        m.seed = 1;
+    }
+    pr_model_set_method(s->model, method, &m, &err);
+    pr_batch_reserve(&s->batch, data, o->batch, &err);
+    pr_method_begin(method, s->model->store, &err);
+    pr_method_epoch(method, s->model->store, &m, 0, &err);
+    assert_string_equal(err.message, "");
+}
+
+pr_status scene_open_trainer(scene *s, const scene_options *o, pr_error *err) {
+    float rates[SCENE_STEPS];
+    for (int i = 0; i < SCENE_STEPS; i++)
+        rates[i] = 1e-2f * (float)(SCENE_STEPS - i) / SCENE_STEPS;
+    pr_trainer_options t = pr_trainer_default();
+    t.clip = o->clip;
+    t.rates = rates;
+    t.steps = SCENE_STEPS;
+    t.seed = SEED;
+    s->g = pr_graph_new(s->model->store);
+    if (!s->g) return pr_fail_memory(err, "a graph", 1);
+    s->bert = pr_model_build(s->model, s->g);
+    s->trainer = pr_trainer_new(s->g, s->backend, s->bert.loss, &t, err);
+    return s->trainer ? PR_OK : err->code;
+}
+
+void scene_open(scene *s, const scene_options *o, pr_dataset *data) {
+    pr_error err = {0};
+    scene_open_model(s, o, data);
+    scene_open_trainer(s, o, &err);
+    assert_string_equal(err.message, "");
+}
+
+void scene_close(scene *s) {
+    pr_trainer_free(s->trainer);
+    pr_graph_free(s->g);
+    pr_batch_free(&s->batch);
+    pr_dataset_free(s->data);
+    pr_model_free(s->model);
+    pr_backend_free(s->backend);
+}
+
+int scene_feed(scene *s, size_t i, pr_feed feeds[6]) {
+    size_t batches = s->data->n / s->sentences;
+    pr_batch_gather(&s->batch, s->data, NULL, i % batches * s->sentences, s->sentences);
+    int n = 0;
+    feeds[n++] = (pr_feed){s->bert.ids, s->batch.ids};
+    feeds[n++] = (pr_feed){s->bert.positions, s->batch.positions};
+    if (s->bert.types) feeds[n++] = (pr_feed){s->bert.types, s->batch.types};
+    feeds[n++] = (pr_feed){s->bert.offsets, s->batch.offsets};
+    feeds[n++] = (pr_feed){s->bert.labels, s->batch.label};
+    return n;
+}
+
+const pr_param *scene_param(const scene *s, const char *name) {
+    const pr_param *p = pr_store_param(s->model->store, pr_store_find(s->model->store, name));
+    if (!p) fail_msg("no parameter '%s'", name);
+    return p;
+}
+
+float scene_step(scene *s, size_t i) {
+    pr_feed feeds[6];
+    pr_error err = {0};
+    float loss = 0.0f;
+    int n = scene_feed(s, i, feeds);
+    pr_trainer_step(s->trainer, s->batch.extent, feeds, n, &loss, &err);
+    assert_string_equal(err.message, "");
+    return loss;
+}
+
+void scene_steps(scene *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        scene_step(s, i);
+}
+
+void scene_epoch(scene *s, int32_t epoch) {
+    pr_error err = {0};
+    pr_method_epoch(s->model->method, s->model->store, &s->model->options, epoch, &err);
+    pr_trainer_prepare(s->trainer, s->batch.extent, &err);
+    assert_string_equal(err.message, "");
+}
