@@ -8,6 +8,7 @@
 #include "autograd/backward.h"
 #include "backends/cpu.h"
 #include "graph/plan.h"
+#include "models/dense.h"
 #include "models/draw.h"
 #include "models/model.h"
 #include "models/wordpiece.h"
