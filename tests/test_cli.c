@@ -30,23 +30,29 @@ static int run(char *output, size_t size, char **argv) {
         dup2(ends[1], 2);
         close(ends[0]);
         settings s = {.epochs = 5, .lr = 2e-5, .method = "full"};
-        cli_option table[] = {
-            {.help = "Training"},
-            {"epochs", "N", "passes over the data", CLI_INT, .value = &s.epochs, .least = 1,
-             .most = 1000, .also = "num_train_epochs"},
-            {"lr", "RATE", "peak learning rate", CLI_REAL, .value = &s.lr, .least = 0, .most = 1,
-             .also = "learning-rate"},
-            {"seed", "N", "of all that is random", CLI_INT, .value = &s.seed, .most = INFINITY},
-            {"dropout", "P", "of the blocks", CLI_REAL, .value = &s.dropout, .most = 1,
-             .shown = "the model's"},
-            {"method", "NAME", "what trains", CLI_CHOICE, .value = &s.method, .choices = methods},
-            {"out", "FILE", "the tuned model", CLI_TEXT, .value = &s.out},
-            {"text", "COL", "column of the text", CLI_TEXT, .value = &s.text},
-            {"text-b", "COL", "column of the second text", CLI_TEXT, .value = &s.text},
-            {"quiet", NULL, "print nothing", CLI_FLAG, .value = &s.quiet},
-            {0}};
-        cli_program program = {"prog", "MODEL [options]", "What it does.", "  prog m\n", table, 1,
-                               2};
+        cli_options table = {.n = 0};
+        cli_group(&table, "Training");
+        cli_int(&table, "epochs", "N", "passes over the data", &s.epochs, 1, 1000);
+        cli_also(&table, "num_train_epochs");
+        cli_real(&table, "lr", "RATE", "peak learning rate", &s.lr, 0, 1);
+        cli_also(&table, "learning-rate");
+        cli_int(&table, "seed", "N", "of all that is random", &s.seed, 0, INFINITY);
+        cli_real(&table, "dropout", "P", "of the blocks", &s.dropout, 0, 1);
+        cli_shown(&table, "the model's");
+        cli_choice(&table, "method", "NAME", "what trains", &s.method, methods);
+        cli_text(&table, "out", "FILE", "the tuned model", &s.out);
+        cli_text(&table, "text", "COL", "column of the text", &s.text);
+        cli_text(&table, "text-b", "COL", "column of the second text", &s.text);
+        cli_flag(&table, "quiet", "print nothing", &s.quiet);
+        cli_program program = {
+            .name = "prog",
+            .usage = "MODEL [options]",
+            .description = "What it does.",
+            .examples = "  prog m\n",
+            .options = &table,
+            .least_arguments = 1,
+            .most_arguments = 2,
+        };
         int argc = 0;
         while (argv[argc])
             argc++;

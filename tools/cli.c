@@ -13,16 +13,11 @@
 enum {
     FIRST_OPTION = 1000, /* getopt's number of the table's first line */
     HELP = 500,
-    VERSION,
-    MAX_OPTIONS = 64
+    VERSION
 };
 
 static bool is_option(const cli_option *option) {
     return option->name != NULL;
-}
-
-static bool is_end(const cli_option *option) {
-    return !option->name && !option->help;
 }
 
 /* Messages may carry what a file or a command line holds: newlines and escapes become '?'. */
@@ -58,7 +53,8 @@ int cli_finish(const cli_program *program, int code) {
 }
 
 bool cli_given(const cli_program *program, const char *name) {
-    for (const cli_option *o = program->options; !is_end(o); o++) {
+    for (int i = 0; i < program->options->n; i++) {
+        const cli_option *o = &program->options->row[i];
         if (is_option(o) && strcmp(o->name, name) == 0) return o->given;
     }
     return false;
@@ -138,7 +134,8 @@ static const char *nearest_option(const cli_program *program, const char *typed)
     normalise(word, sizeof word, typed, strcspn(typed, "="));
     const char *best = NULL;
     int least = TOO_FAR;
-    for (const cli_option *o = program->options; !is_end(o); o++) {
+    for (int i = 0; i < program->options->n; i++) {
+        const cli_option *o = &program->options->row[i];
         if (!is_option(o)) continue;
         int distance = word_distance(word, o->name);
         for (const char *also = o->also; also && *also;) {
@@ -167,12 +164,10 @@ static _Noreturn void unknown_option(const cli_program *program, const char *typ
     cli_wrong_use(program, "unknown option '%.*s': see '%s --help'", length, typed, program->name);
 }
 
-/* "a whole number from 1 to 9", "a number of 0 or more", "a number". */
+/* "a whole number from 1 to 9", "a number of 0 or more". */
 static void describe_range(const cli_option *o, char *out, size_t size) {
     const char *what = o->kind == CLI_INT ? "a whole number" : "a number";
-    if (o->least == 0 && o->most == 0) {
-        snprintf(out, size, "%s", what);
-    } else if (isinf(o->most)) {
+    if (isinf(o->most)) {
         snprintf(out, size, "%s of %.15g or more", what, o->least);
     } else {
         snprintf(out, size, "%s from %.15g to %.15g", what, o->least, o->most);
@@ -180,7 +175,7 @@ static void describe_range(const cli_option *o, char *out, size_t size) {
 }
 
 static bool in_range(const cli_option *o, double value) {
-    return (o->least == 0 && o->most == 0) || (value >= o->least && value <= o->most);
+    return value >= o->least && value <= o->most;
 }
 
 /* Decimal digits, a point, an exponent; no blanks, "0x", "inf" or "nan", which strtod takes. */
@@ -256,8 +251,8 @@ static void fill_long_options(const cli_program *program, struct option *out) {
     int n = 0;
     out[n++] = (struct option){"help", no_argument, NULL, HELP};
     out[n++] = (struct option){"version", no_argument, NULL, VERSION};
-    for (int i = 0; !is_end(&program->options[i]) && n < MAX_OPTIONS - 1; i++) {
-        const cli_option *o = &program->options[i];
+    for (int i = 0; i < program->options->n; i++) {
+        const cli_option *o = &program->options->row[i];
         if (!is_option(o)) continue;
         int takes = o->kind == CLI_FLAG ? no_argument : required_argument;
         out[n++] = (struct option){o->name, takes, NULL, FIRST_OPTION + i};
@@ -284,7 +279,7 @@ static void check_arguments(const cli_program *program, int n, char **argument) 
 }
 
 int cli_parse(const cli_program *program, int argc, char **argv) {
-    struct option longs[MAX_OPTIONS];
+    struct option longs[CLI_MOST_OPTIONS + 3]; /* with help, version and an end */
     fill_long_options(program, longs);
     opterr = 0;
     int code, index = 0;
@@ -301,18 +296,18 @@ int cli_parse(const cli_program *program, int argc, char **argv) {
         int number = code == ':' ? optopt : code;
         const char *name = number == HELP      ? "help"
                            : number == VERSION ? "version"
-                                               : program->options[number - FIRST_OPTION].name;
+                                               : program->options->row[number - FIRST_OPTION].name;
         size_t length = strcspn(typed, "=");
         bool whole = strlen(name) + 2 == length && strncmp(typed + 2, name, length - 2) == 0;
         if (!whole && strcmp(typed, "-h") != 0) unknown_option(program, typed);
         if (code == ':') {
             cli_wrong_use(program, "--%s needs a value: --%s %s", name, name,
-                          program->options[number - FIRST_OPTION].metavar);
+                          program->options->row[number - FIRST_OPTION].metavar);
         }
         if (code == HELP) help_print(program);
         if (code == VERSION) printf("%s (primer) %s\n", program->name, PRIMER_VERSION);
         if (code == HELP || code == VERSION) exit(cli_finish(program, CLI_DONE));
-        set_option(program, &program->options[code - FIRST_OPTION], optarg ? optarg : "");
+        set_option(program, &program->options->row[code - FIRST_OPTION], optarg ? optarg : "");
     }
     check_arguments(program, argc - optind, argv + optind);
     return optind;

@@ -3,42 +3,20 @@
 #ifndef CLI_H
 #define CLI_H
 
-#include "graph/status.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "graph/status.h"
+#include "tools/options.h"
+
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_WRONG_USE = 2 };
-
-typedef enum cli_kind {
-    CLI_FLAG,  /* value: bool *; takes no value and sets true */
-    CLI_INT,   /* value: int64_t * */
-    CLI_REAL,  /* value: double * */
-    CLI_TEXT,  /* value: const char ** */
-    CLI_CHOICE /* value: const char **, set to one of choices */
-} cli_kind;
-
-/* One line of a program's table. A line with help alone opens a group of that name; a line of zeros
- * ends the table. What value holds before parsing is the default that the help shows. */
-typedef struct cli_option {
-    const char *name; /* without its dashes */
-    const char *metavar;
-    const char *help;
-    cli_kind kind;
-    bool given; /* set by cli_parse */
-    void *value;
-    double least, most;         /* of CLI_INT and CLI_REAL; both 0: any */
-    const char *const *choices; /* of CLI_CHOICE, ended by NULL */
-    const char *shown;          /* what the help shows as the default instead of the value */
-    const char *also; /* what people call it elsewhere, separated by spaces: for suggestions */
-} cli_option;
 
 typedef struct cli_program {
     const char *name;
     const char *usage;       /* what follows the name: "MODEL [options]" */
     const char *description; /* a paragraph under the usage; the help breaks its lines */
     const char *examples;    /* lines, each ended by a newline; may be NULL */
-    cli_option *options;
+    cli_options *options;
     int least_arguments, most_arguments; /* beside options; most < 0: any number */
 } cli_program;
 

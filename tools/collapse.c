@@ -14,7 +14,7 @@ static pr_status collapse(const char *in, const char *out, pr_error *err) {
 }
 
 int main(int argc, char **argv) {
-    cli_option options[] = {{0}};
+    cli_options options = {.n = 0};
     const cli_program program = {
         .name = "collapse",
         .usage = "IN OUT",
@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
                        "plain model: the base's tensors and the head, as others can serve it. IN "
                        "is a GGUF file or a Hugging Face folder, OUT a GGUF file.",
         .examples = "  collapse model-tuned.gguf model-plain.gguf\n",
-        .options = options,
+        .options = &options,
         .least_arguments = 2,
         .most_arguments = 2,
     };

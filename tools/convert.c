@@ -1,4 +1,5 @@
 /* convert: models between GGUF files and Hugging Face folders, and new ones with random weights. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,14 +87,12 @@ static void check_use(const cli_program *program, const settings *s, int argumen
 
 int main(int argc, char **argv) {
     settings s = {0};
-    cli_option options[] = {
-        {.help = "A model with random weights"},
-        {"random", "KIND", "make a model of this size", CLI_CHOICE, .value = &s.random,
-         .choices = preset_names},
-        {"vocab", "FILE", "its vocabulary: vocab.txt, tokenizer.json or a GGUF file", CLI_TEXT,
-         .value = &s.vocab},
-        {"seed", "N", "of its weights", CLI_INT, .value = &s.seed, .least = 0, .most = 0x1p53},
-        {0}};
+    cli_options options = {.n = 0};
+    cli_group(&options, "A model with random weights");
+    cli_choice(&options, "random", "KIND", "make a model of this size", &s.random, preset_names);
+    cli_text(&options, "vocab", "FILE", "its vocabulary: vocab.txt, tokenizer.json or GGUF",
+             &s.vocab);
+    cli_int(&options, "seed", "N", "of its weights", &s.seed, 0, INFINITY);
     const cli_program program = {
         .name = "convert",
         .usage = "IN OUT, or --random KIND --vocab FILE OUT",
@@ -103,7 +102,7 @@ int main(int argc, char **argv) {
         .examples = "  convert all-MiniLM-L6-v2/ model.gguf\n"
                     "  convert model-tuned.gguf tuned-model/\n"
                     "  convert --random tiny --vocab vocab.txt tiny.gguf\n",
-        .options = options,
+        .options = &options,
         .least_arguments = 1,
         .most_arguments = 2,
     };

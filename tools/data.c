@@ -8,64 +8,29 @@
 
 enum { SHORTEST = 8 }; /* tokens: a pair's three special ones and some of each text */
 
-cli_option *data_add_options(cli_option *table, data_choice *c, bool training) {
+void data_add_options(cli_options *o, data_choice *c, bool training) {
+    static const char own[] = "your own data: .tsv, .csv or .jsonl";
     c->max_length = 128;
-    cli_option *o = table;
-    *o++ = (cli_option){.help = "Data"};
-    *o++ = (cli_option){"task",
-                        "NAME",
-                        "a task of GLUE: CoLA, MRPC, ...",
-                        CLI_TEXT,
-                        .value = &c->task_name,
-                        .also = "task_name dataset"};
-    *o++ = (cli_option){"data",
-                        "DIR",
-                        "its folder, or the one that has all tasks",
-                        CLI_TEXT,
-                        .value = &c->folder,
-                        .also = "data_dir task-dir"};
+    cli_group(o, "Data");
+    cli_text(o, "task", "NAME", "a task of GLUE: CoLA, MRPC, ...", &c->task_name);
+    cli_also(o, "task_name dataset");
+    cli_text(o, "data", "DIR", "its folder, or the one that has all tasks", &c->folder);
+    cli_also(o, "data_dir task-dir");
     if (training) {
-        *o++ = (cli_option){"train-file",
-                            "FILE",
-                            "your own data: .tsv, .csv or .jsonl",
-                            CLI_TEXT,
-                            .value = &c->train_file,
-                            .also = "train training-file"};
+        cli_text(o, "train-file", "FILE", own, &c->train_file);
+        cli_also(o, "train training-file");
     }
-    *o++ =
-        (cli_option){"dev-file",
-                     "FILE",
-                     training ? "scored after each epoch" : "your own data: .tsv, .csv or .jsonl",
-                     CLI_TEXT,
-                     .value = &c->dev_file,
-                     .also = "dev validation_file eval-file test-file"};
-    *o++ = (cli_option){"text",
-                        "COL",
-                        "column of the text, by name or number (1, 2, ...)",
-                        CLI_TEXT,
-                        .value = &c->text,
-                        .also = "text_column text-a"};
-    *o++ = (cli_option){"text-b",
-                        "COL",
-                        "column of the second text of a pair",
-                        CLI_TEXT,
-                        .value = &c->text_b,
-                        .also = "text-pair text2"};
-    *o++ = (cli_option){"label",
-                        "COL",
-                        "column of the label",
-                        CLI_TEXT,
-                        .value = &c->label,
-                        .also = "label_column target"};
-    *o++ = (cli_option){"max-length",
-                        "N",
-                        "tokens of a text at most; the rest is cut off",
-                        CLI_INT,
-                        .value = &c->max_length,
-                        .least = SHORTEST,
-                        .most = 1 << 20,
-                        .also = "max_seq_length max_seq_len"};
-    return o;
+    cli_text(o, "dev-file", "FILE", training ? "scored after each epoch" : own, &c->dev_file);
+    cli_also(o, "dev validation_file eval-file test-file");
+    cli_text(o, "text", "COL", "column of the text, by name or number (1, 2, ...)", &c->text);
+    cli_also(o, "text_column text-a");
+    cli_text(o, "text-b", "COL", "column of the second text of a pair", &c->text_b);
+    cli_also(o, "text-pair text2");
+    cli_text(o, "label", "COL", "column of the label", &c->label);
+    cli_also(o, "label_column target");
+    cli_int(o, "max-length", "N", "tokens of a text at most; the rest is cut off", &c->max_length,
+            SHORTEST, 1 << 20);
+    cli_also(o, "max_seq_length max_seq_len");
 }
 
 static void find_task(const cli_program *program, data_choice *c) {

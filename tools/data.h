@@ -22,8 +22,8 @@ typedef struct data_sets {
     size_t skipped;    /* broken rows left out, where the task's files are known for them */
 } data_sets;
 
-/* Appends the options to a table that has room for them and returns the next free line. */
-cli_option *data_add_options(cli_option *table, data_choice *choice, bool training);
+/* Adds the options that name data. */
+void data_add_options(cli_options *options, data_choice *choice, bool training);
 
 /* Ends the process for options that contradict each other, and for a task that there is not. */
 void data_check(const cli_program *program, data_choice *choice, bool training);

@@ -10,8 +10,6 @@
 #include "tools/report.h"
 #include "train/finetune.h"
 
-enum { MOST_OPTIONS = 24 };
-
 typedef struct settings {
     const char *model;
     data_choice data;
@@ -137,22 +135,20 @@ static pr_status evaluate(const settings *s, pr_error *err) {
     return status;
 }
 
+static void add_options(cli_options *o, settings *s) {
+    data_add_options(o, &s->data, false);
+    cli_group(o, "Running");
+    cli_int(o, "batch-size", "N", "texts at a time", &s->batch_size, 1, 65536);
+    cli_int(o, "threads", "N", "threads; results do not depend on them", &s->threads, 1,
+            PR_MAX_THREADS);
+    cli_shown(o, "all usable cores");
+    cli_flag(o, "json", "print one JSON line", &s->json);
+}
+
 int main(int argc, char **argv) {
     settings s = {.batch_size = 16};
-    cli_option options[MOST_OPTIONS] = {{0}};
-    cli_option *o = data_add_options(options, &s.data, false);
-    *o++ = (cli_option){.help = "Running"};
-    *o++ = (cli_option){"batch-size",           "N",        "texts at a time", CLI_INT,
-                        .value = &s.batch_size, .least = 1, .most = 65536};
-    *o++ = (cli_option){"threads",
-                        "N",
-                        "threads; results do not depend on them",
-                        CLI_INT,
-                        .value = &s.threads,
-                        .least = 1,
-                        .most = PR_MAX_THREADS,
-                        .shown = "all usable cores"};
-    *o++ = (cli_option){"json", NULL, "print one JSON line", CLI_FLAG, .value = &s.json};
+    cli_options options = {.n = 0};
+    add_options(&options, &s);
     const cli_program program = {
         .name = "evaluate",
         .usage = "MODEL [options]",
@@ -162,7 +158,7 @@ int main(int argc, char **argv) {
         .examples = "  evaluate model-tuned.gguf\n"
                     "  evaluate model-tuned.gguf --task CoLA --data glue\n"
                     "  evaluate stars.gguf --dev-file test.csv --text review --label stars\n",
-        .options = options,
+        .options = &options,
         .least_arguments = 1,
         .most_arguments = 1,
     };

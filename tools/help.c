@@ -65,7 +65,8 @@ static void print_option(const cli_option *o, int column) {
 
 void help_print(const cli_program *program) {
     int column = 0;
-    for (const cli_option *o = program->options; o->name || o->help; o++) {
+    for (int i = 0; i < program->options->n; i++) {
+        const cli_option *o = &program->options->row[i];
         char name[64] = "";
         if (o->name) describe_name(o, name, sizeof name);
         int n = (int)strlen(name);
@@ -74,8 +75,9 @@ void help_print(const cli_program *program) {
     column += 4;
     printf("usage: %s %s\n\n", program->name, program->usage);
     print_wrapped(program->description, 0, 0);
-    if (program->options->name) printf("\nOptions:\n");
-    for (const cli_option *o = program->options; o->name || o->help; o++) {
+    if (program->options->n && program->options->row[0].name) printf("\nOptions:\n");
+    for (int i = 0; i < program->options->n; i++) {
+        const cli_option *o = &program->options->row[i];
         if (o->name) {
             print_option(o, column);
         } else {

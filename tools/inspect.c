@@ -174,10 +174,9 @@ static pr_status inspect(const char *path, const char *match, bool graph, pr_err
 int main(int argc, char **argv) {
     const char *match = NULL;
     bool graph = false;
-    cli_option options[] = {
-        {"match", "GLOB", "list only tensors with such names", CLI_TEXT, .value = &match},
-        {"graph", NULL, "write the model's graph for graphviz instead", CLI_FLAG, .value = &graph},
-        {0}};
+    cli_options options = {.n = 0};
+    cli_text(&options, "match", "GLOB", "list only tensors with such names", &match);
+    cli_flag(&options, "graph", "write the model's graph for graphviz instead", &graph);
     const cli_program program = {
         .name = "inspect",
         .usage = "FILE [options]",
@@ -187,7 +186,7 @@ int main(int argc, char **argv) {
         .examples = "  inspect model.gguf\n"
                     "  inspect model.gguf --match 'blk.*.attn_{q,k,v,output}.weight'\n"
                     "  inspect model.gguf --graph | dot -Tsvg > graph.svg\n",
-        .options = options,
+        .options = &options,
         .least_arguments = 1,
         .most_arguments = 1,
     };

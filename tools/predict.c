@@ -208,23 +208,28 @@ static pr_status predict(const settings *s, char **arguments, int n, pr_error *e
     return status;
 }
 
+static void add_options(cli_options *o, settings *s) {
+    cli_group(o, "Texts");
+    cli_text(o, "file", "FILE",
+             "a text a line, after those of the command line; - is standard input", &s->file);
+    cli_also(o, "input text-file");
+    cli_text(o, "text-b", "T", "the second text of a pair, with every first one", &s->text_b);
+    cli_also(o, "pair");
+    cli_int(o, "max-length", "N", "tokens of a text at most; the rest is cut off", &s->max_length,
+            8, 1 << 20);
+    cli_also(o, "max_seq_length");
+    cli_group(o, "Running");
+    cli_int(o, "batch-size", "N", "texts at a time", &s->batch_size, 1, 65536);
+    cli_int(o, "threads", "N", "threads; results do not depend on them", &s->threads, 1,
+            PR_MAX_THREADS);
+    cli_shown(o, "all usable cores");
+    cli_flag(o, "json", "print a JSON object a line", &s->json);
+}
+
 int main(int argc, char **argv) {
     settings s = {.max_length = 128, .batch_size = 16};
-    cli_option options[] = {
-        {.help = "Texts"},
-        {"file", "FILE", "a text a line, after those of the command line; - is standard input",
-         CLI_TEXT, .value = &s.file, .also = "input text-file"},
-        {"text-b", "T", "the second text of a pair, with every first one", CLI_TEXT,
-         .value = &s.text_b, .also = "pair"},
-        {"max-length", "N", "tokens of a text at most; the rest is cut off", CLI_INT,
-         .value = &s.max_length, .least = 8, .most = 1 << 20, .also = "max_seq_length"},
-        {.help = "Running"},
-        {"batch-size", "N", "texts at a time", CLI_INT, .value = &s.batch_size, .least = 1,
-         .most = 65536},
-        {"threads", "N", "threads; results do not depend on them", CLI_INT, .value = &s.threads,
-         .least = 1, .most = PR_MAX_THREADS, .shown = "all usable cores"},
-        {"json", NULL, "print a JSON object a line", CLI_FLAG, .value = &s.json},
-        {0}};
+    cli_options options = {.n = 0};
+    add_options(&options, &s);
     const cli_program program = {
         .name = "predict",
         .usage = "MODEL [TEXT ...] [options]",
@@ -233,7 +238,7 @@ int main(int argc, char **argv) {
         .examples = "  predict model-tuned.gguf \"The cat sat.\" \"Cat the sat.\"\n"
                     "  predict model-tuned.gguf --file texts.txt --json\n"
                     "  predict pairs.gguf \"A man sleeps.\" --text-b \"Somebody sleeps.\"\n",
-        .options = options,
+        .options = &options,
         .least_arguments = 1,
         .most_arguments = -1,
     };

@@ -12,188 +12,78 @@ static const double OWN_DROPOUT = -1;
 
 /* ---- the command line ---- */
 
-static cli_option *add_training_options(cli_option *o, settings *s) {
-    *o++ = (cli_option){.help = "Training"};
-    *o++ = (cli_option){"epochs",
-                        "N",
-                        "passes over the data",
-                        CLI_INT,
-                        .value = &s->epochs,
-                        .least = 1,
-                        .most = 100000,
-                        .also = "num_train_epochs num_epochs"};
-    *o++ = (cli_option){"batch-size",
-                        "N",
-                        "texts a step",
-                        CLI_INT,
-                        .value = &s->batch_size,
-                        .least = 1,
-                        .most = 65536,
-                        .also = "per_device_train_batch_size train_batch_size bs batch"};
-    *o++ = (cli_option){"lr",
-                        "RATE",
-                        "highest learning rate; it falls linearly to 0",
-                        CLI_REAL,
-                        .value = &s->learning_rate,
-                        .least = 0,
-                        .most = 10,
-                        .also = "learning-rate"};
-    *o++ = (cli_option){"weight-decay",
-                        "X",
-                        "AdamW's, of weights but not biases and norms",
-                        CLI_REAL,
-                        .value = &s->weight_decay,
-                        .least = 0,
-                        .most = 10,
-                        .also = "wd"};
-    *o++ = (cli_option){"warmup",
-                        "X",
-                        "steps of warm-up; under 1: that part of all steps",
-                        CLI_REAL,
-                        .value = &s->warmup,
-                        .least = 0,
-                        .most = MOST_STEPS,
-                        .also = "warmup_steps warmup_ratio"};
-    *o++ = (cli_option){"clip",
-                        "X",
-                        "most that the gradients' norm may be; 0: any",
-                        CLI_REAL,
-                        .value = &s->clip,
-                        .least = 0,
-                        .most = 1e9,
-                        .also = "max_grad_norm grad-clip"};
-    *o++ = (cli_option){"dropout",
-                        "P",
-                        "in the blocks and after the embeddings",
-                        CLI_REAL,
-                        .value = &s->dropout,
-                        .least = 0,
-                        .most = 0.99,
-                        .shown = "the model's own"};
-    *o++ = (cli_option){"head-dropout",
-                        "P",
-                        "in the head",
-                        CLI_REAL,
-                        .value = &s->head_dropout,
-                        .least = 0,
-                        .most = 0.99,
-                        .shown = "the model's own",
-                        .also = "classifier_dropout"};
-    *o++ = (cli_option){"seed",
-                        "N",
-                        "of the order of texts, new weights and dropout",
-                        CLI_INT,
-                        .value = &s->seed,
-                        .least = 0,
-                        .most = INFINITY};
-    *o++ = (cli_option){"steps",
-                        "N",
-                        "stop after so many; the rate falls as if it went on",
-                        CLI_INT,
-                        .value = &s->steps,
-                        .least = 1,
-                        .most = MOST_STEPS,
-                        .shown = "all",
-                        .also = "max_steps"};
-    *o++ = (cli_option){"threads",
-                        "N",
-                        "threads; results do not depend on them",
-                        CLI_INT,
-                        .value = &s->threads,
-                        .least = 1,
-                        .most = PR_MAX_THREADS,
-                        .shown = "all usable cores",
-                        .also = "num_threads jobs"};
-    return o;
-}
-
-static cli_option *add_method_options(cli_option *o, settings *s) {
+static void add_method_options(cli_options *o, settings *s) {
     for (int i = 0; pr_methods[i] && i < MOST_METHODS; i++) {
         s->method_names[i] = pr_methods[i]->name;
     }
     s->method_name = s->method_names[0];
-    *o++ = (cli_option){.help = "Method"};
-    *o++ = (cli_option){"method",
-                        "NAME",
-                        "what trains",
-                        CLI_CHOICE,
-                        .value = &s->method_name,
-                        .choices = s->method_names};
-    *o++ = (cli_option){"learner",
-                        "L",
-                        "train learners of rank L beside frozen weights",
-                        CLI_INT,
-                        .value = &s->learner,
-                        .least = 1,
-                        .most = 65536,
-                        .shown = "64",
-                        .also = "rank lora_r lora-rank r"};
-    *o++ = (cli_option){"prime",
-                        "P",
-                        "epochs in which attention's weights train too",
-                        CLI_INT,
-                        .value = &s->prime,
-                        .least = 0,
-                        .most = 100000,
-                        .shown = "2"};
-    *o++ = (cli_option){"scale",
-                        "S",
-                        "of what a learner adds",
-                        CLI_REAL,
-                        .value = &s->scale,
-                        .least = -1e6,
-                        .most = 1e6,
-                        .shown = "1",
-                        .also = "lora_scale"};
-    return o;
+    cli_group(o, "Method");
+    cli_choice(o, "method", "NAME", "what trains", &s->method_name, s->method_names);
+    cli_int(o, "learner", "L", "train learners of rank L beside frozen weights", &s->learner, 1,
+            65536);
+    cli_shown(o, "64");
+    cli_also(o, "rank lora_r lora-rank r");
+    cli_int(o, "prime", "P", "epochs in which attention's weights train too", &s->prime, 0, 100000);
+    cli_shown(o, "2");
+    cli_real(o, "scale", "S", "of what a learner adds", &s->scale, -1e6, 1e6);
+    cli_shown(o, "1");
+    cli_also(o, "lora_scale");
 }
 
-static cli_option *add_output_options(cli_option *o, settings *s) {
-    *o++ = (cli_option){.help = "Output"};
-    *o++ = (cli_option){"out",
-                        "FILE",
-                        "the tuned model",
-                        CLI_TEXT,
-                        .value = &s->out,
-                        .shown = "MODEL-tuned.gguf",
-                        .also = "output output_dir o save"};
-    *o++ = (cli_option){"collapse",
-                        NULL,
-                        "fold the learners in: write a plain model",
-                        CLI_FLAG,
-                        .value = &s->collapse,
-                        .also = "merge"};
-    *o++ = (cli_option){"checkpoint",
-                        "FILE",
-                        "what a stopped run can go on from",
-                        CLI_TEXT,
-                        .value = &s->checkpoint,
-                        .also = "checkpoint-out"};
-    *o++ = (cli_option){"save-every",
-                        "N",
-                        "steps between checkpoints",
-                        CLI_INT,
-                        .value = &s->save_every,
-                        .least = 1,
-                        .most = MOST_STEPS,
-                        .shown = "at the stop only",
-                        .also = "save_steps"};
-    *o++ = (cli_option){"resume",
-                        "FILE",
-                        "go on from a checkpoint, with the same options",
-                        CLI_TEXT,
-                        .value = &s->resume,
-                        .also = "resume_from_checkpoint checkpoint-in continue"};
-    *o++ = (cli_option){"log",    "FILE",           "a JSON line for each step and each epoch",
-                        CLI_TEXT, .value = &s->log, .also = "log-file logging"};
-    *o++ = (cli_option){"json", NULL, "end with one JSON line; the rest goes to stderr", CLI_FLAG,
-                        .value = &s->json};
-    *o++ = (cli_option){
-        "quiet",           NULL, "print nothing but errors", CLI_FLAG, .value = &s->quiet,
-        .also = "silent q"};
-    *o++ = (cli_option){"dry-run", NULL, "print counts, memory and FLOPs; train nothing", CLI_FLAG,
-                        .value = &s->dry_run};
-    return o;
+static void add_training_options(cli_options *o, settings *s) {
+    cli_group(o, "Training");
+    cli_int(o, "epochs", "N", "passes over the data", &s->epochs, 1, 100000);
+    cli_also(o, "num_train_epochs num_epochs");
+    cli_int(o, "batch-size", "N", "texts a step", &s->batch_size, 1, 65536);
+    cli_also(o, "per_device_train_batch_size train_batch_size bs batch");
+    cli_real(o, "lr", "RATE", "highest learning rate; it falls linearly to 0", &s->learning_rate, 0,
+             10);
+    cli_also(o, "learning-rate");
+    cli_real(o, "weight-decay", "X", "AdamW's, of weights but not biases and norms",
+             &s->weight_decay, 0, 10);
+    cli_also(o, "wd");
+    cli_real(o, "warmup", "X", "steps of warm-up; under 1: that part of all steps", &s->warmup, 0,
+             MOST_STEPS);
+    cli_also(o, "warmup_steps warmup_ratio");
+    cli_real(o, "clip", "X", "most that the gradients' norm may be; 0: any", &s->clip, 0, 1e9);
+    cli_also(o, "max_grad_norm grad-clip");
+    cli_real(o, "dropout", "P", "in the blocks and after the embeddings", &s->dropout, 0, 0.99);
+    cli_shown(o, "the model's own");
+    cli_real(o, "head-dropout", "P", "in the head", &s->head_dropout, 0, 0.99);
+    cli_shown(o, "the model's own");
+    cli_also(o, "classifier_dropout");
+    cli_int(o, "seed", "N", "of the order of texts, new weights and dropout", &s->seed, 0,
+            INFINITY);
+    cli_int(o, "steps", "N", "stop after so many; the rate falls as if it went on", &s->steps, 1,
+            MOST_STEPS);
+    cli_shown(o, "all");
+    cli_also(o, "max_steps");
+    cli_int(o, "threads", "N", "threads; results do not depend on them", &s->threads, 1,
+            PR_MAX_THREADS);
+    cli_shown(o, "all usable cores");
+    cli_also(o, "num_threads jobs");
+}
+
+static void add_output_options(cli_options *o, settings *s) {
+    cli_group(o, "Output");
+    cli_text(o, "out", "FILE", "the tuned model", &s->out);
+    cli_shown(o, "MODEL-tuned.gguf");
+    cli_also(o, "output output_dir o save");
+    cli_flag(o, "collapse", "fold the learners in: write a plain model", &s->collapse);
+    cli_also(o, "merge");
+    cli_text(o, "checkpoint", "FILE", "what a stopped run can go on from", &s->checkpoint);
+    cli_also(o, "checkpoint-out");
+    cli_int(o, "save-every", "N", "steps between checkpoints", &s->save_every, 1, MOST_STEPS);
+    cli_shown(o, "at the stop only");
+    cli_also(o, "save_steps");
+    cli_text(o, "resume", "FILE", "go on from a checkpoint, with the same options", &s->resume);
+    cli_also(o, "resume_from_checkpoint checkpoint-in continue");
+    cli_text(o, "log", "FILE", "a JSON line for each step and each epoch", &s->log);
+    cli_also(o, "log-file logging");
+    cli_flag(o, "json", "end with one JSON line; the rest goes to stderr", &s->json);
+    cli_flag(o, "quiet", "print nothing but errors", &s->quiet);
+    cli_also(o, "silent q");
+    cli_flag(o, "dry-run", "print counts, memory and FLOPs; train nothing", &s->dry_run);
 }
 
 static void fill_defaults(settings *s) {
@@ -303,10 +193,10 @@ static void fill_run(settings *s) {
 }
 
 static void describe_program(settings *s) {
-    cli_option *o = data_add_options(s->options, &s->data, true);
-    o = add_method_options(o, s);
-    o = add_training_options(o, s);
-    add_output_options(o, s);
+    data_add_options(&s->options, &s->data, true);
+    add_method_options(&s->options, s);
+    add_training_options(&s->options, s);
+    add_output_options(&s->options, s);
     s->program = (cli_program){
         .name = "finetune",
         .usage = "MODEL [options]",
@@ -318,7 +208,7 @@ static void describe_program(settings *s) {
                     "  finetune model.gguf --task CoLA --data glue --lr 2e-4\n"
                     "  finetune model.gguf --train-file train.csv --dev-file dev.csv \\\n"
                     "      --text review --label stars --out stars.gguf\n",
-        .options = s->options,
+        .options = &s->options,
         .least_arguments = 1,
         .most_arguments = 1,
     };

@@ -6,7 +6,7 @@
 #include "tools/data.h"
 #include "train/finetune.h"
 
-enum { MOST_OPTIONS = 48, MOST_METHODS = 16 };
+enum { MOST_METHODS = 16 };
 
 typedef struct settings {
     const char *model;
@@ -24,7 +24,7 @@ typedef struct settings {
     char *stop_checkpoint; /* where a run that is cut off leaves one if none was asked for */
     bool collapse, json, quiet, dry_run;
     pr_finetune_options run;
-    cli_option options[MOST_OPTIONS];
+    cli_options options;
     cli_program program; /* for messages */
 } settings;
 
