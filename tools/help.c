@@ -64,7 +64,7 @@ static void print_option(const cli_option *o, int column) {
 }
 
 void help_print(const cli_program *program) {
-    int column = 0;
+    int column = (int)strlen("--version"); /* all programs have it */
     for (int i = 0; i < program->options->n; i++) {
         const cli_option *o = &program->options->row[i];
         char name[64] = "";
