@@ -35,6 +35,10 @@ pr_status pr_fail(pr_error *err, pr_status code, const char *format, ...)
  */
 pr_status pr_fail_memory(pr_error *err, const char *what, unsigned long long bytes);
 
+/* Passes on a fault that a file's content led to, with "PATH: " before its message. What was asked
+ * for because the file says so (PR_BAD_ARGUMENT) is the file's fault: PR_BAD_FILE. */
+pr_status pr_fail_in_file(pr_error *err, const char *path, const pr_error *fault);
+
 #ifdef __cplusplus
 }
 #endif

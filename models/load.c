@@ -18,6 +18,16 @@ static pr_status check_shape(const pr_weights *w, const pr_stored *t, pr_shape e
                    t->name, pr_shape_text(expected, wanted), pr_shape_text(t->shape, found));
 }
 
+/* The shape, the type and every value. */
+static pr_status check_tensor(const pr_weights *w, const pr_stored *t, pr_shape expected,
+                              pr_error *err) {
+    pr_error fault = {.code = PR_OK};
+    pr_status status = check_shape(w, t, expected, err);
+    if (status != PR_OK) return status;
+    status = pr_stored_check_finite(t, &fault);
+    return status == PR_OK ? status : pr_fail_in_file(err, w->path, &fault);
+}
+
 static pr_status widen(pr_store *store, int index, const pr_stored *t, pr_error *err) {
     float *value = pr_alloc(t->count, sizeof *value);
     if (!value) return pr_fail_memory(err, t->name, t->count * sizeof *value);
@@ -54,8 +64,7 @@ static pr_status load_fused(loading *l, const char *name, pr_shape shape, pr_err
     }
     pr_shape whole = shape;
     whole.dim[0] *= 3;
-    pr_status status = check_shape(l->weights, t, whole, err);
-    if (status == PR_OK) status = pr_stored_check_finite(t, err);
+    pr_status status = check_tensor(l->weights, t, whole, err);
     if (status != PR_OK) return status;
     size_t row_length = t->count / (size_t)whole.dim[0];
     const float *direct = pr_stored_direct(t);
@@ -81,8 +90,7 @@ static pr_status load_one(void *context, const char *name, pr_shape shape, pr_er
     if (!l->model->has_pooler && strncmp(name, "cls.", 4) == 0) return PR_OK;
     const pr_stored *t = l->weights->find(l->weights->context, name);
     if (!t) return load_fused(l, name, shape, err);
-    pr_status status = check_shape(l->weights, t, shape, err);
-    if (status == PR_OK) status = pr_stored_check_finite(t, err);
+    pr_status status = check_tensor(l->weights, t, shape, err);
     if (status != PR_OK) return status;
     const float *direct = pr_stored_direct(t);
     int index = pr_store_add(l->model->store, name, shape, direct, err);
@@ -96,16 +104,18 @@ pr_status pr_load_parameters(pr_model *model, const pr_weights *weights, pr_erro
         config.labels = 1; /* any: the head is left out */
         config.regression = false;
     }
-    pr_status status = pr_bert_check(&config, err);
-    if (status != PR_OK) return status;
+    pr_error fault = {.code = PR_OK};
+    if (pr_bert_check(&config, &fault) != PR_OK) return pr_fail_in_file(err, weights->path, &fault);
     loading l = {model, weights};
     return pr_bert_parameters(&config, load_one, &l, err);
 }
 
 pr_status pr_load_method(pr_model *model, const pr_weights *weights, pr_error *err) {
     int base = pr_store_count(model->store);
+    pr_error fault = {.code = PR_OK};
     pr_status status =
-        pr_method_add(model->method, &model->config, model->store, &model->options, false, err);
+        pr_method_add(model->method, &model->config, model->store, &model->options, false, &fault);
+    if (status != PR_OK) return pr_fail_in_file(err, weights->path, &fault);
     for (int i = base; i < pr_store_count(model->store) && status == PR_OK; i++) {
         const pr_param *p = pr_store_param(model->store, i);
         const pr_stored *t = weights->find(weights->context, p->name);
@@ -113,8 +123,7 @@ pr_status pr_load_method(pr_model *model, const pr_weights *weights, pr_error *e
             return pr_fail(err, PR_BAD_FILE, "%s: tensor '%s' of the method '%s' is missing",
                            weights->path, p->name, model->method->name);
         }
-        status = check_shape(weights, t, p->shape, err);
-        if (status == PR_OK) status = pr_stored_check_finite(t, err);
+        status = check_tensor(weights, t, p->shape, err);
         if (status == PR_OK) status = widen(model->store, i, t, err);
     }
     return status;

@@ -131,8 +131,7 @@ static pr_status read_model(const pr_gguf *file, pr_model *model, pr_error *err)
     model->has_head = find_tensor(file, "cls.output.weight") != NULL;
     model->has_pooler = find_tensor(file, "cls.weight") != NULL;
     if (status == PR_OK) status = read_method(file, model, err);
-    if (status == PR_OK) status = pr_vocab_add_file(model->vocab, file, err);
-    if (status == PR_OK) status = pr_vocab_finish(model->vocab, err);
+    if (status == PR_OK) status = pr_vocab_from_gguf(model->vocab, file, err);
     if (status == PR_OK) status = pr_load_check_vocab(model, pr_gguf_path(file), err);
     if (status == PR_OK) status = pr_load_parameters(model, &weights, err);
     if (status == PR_OK) status = pr_load_method(model, &weights, err);

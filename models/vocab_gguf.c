@@ -4,9 +4,10 @@
 #include "models/gguf.h"
 #include "models/vocab.h"
 
-pr_status pr_vocab_add_file(pr_vocab *vocab, const pr_gguf *file, pr_error *err) {
+pr_status pr_vocab_from_gguf(pr_vocab *vocab, const pr_gguf *file, pr_error *err) {
     const char *const *pieces = NULL;
     size_t n = 0;
+    pr_error fault = {.code = PR_OK};
     pr_status status = pr_gguf_get_texts(file, "tokenizer.ggml.tokens", true, &pieces, &n, err);
     const pr_gguf_value *types = pr_gguf_value_of(file, "tokenizer.ggml.token_type");
     if (status == PR_OK && types && types->count != n) {
@@ -19,15 +20,16 @@ pr_status pr_vocab_add_file(pr_vocab *vocab, const pr_gguf *file, pr_error *err)
             return pr_fail(err, PR_BAD_FILE, "%s: tokenizer.ggml.token_type: no integers",
                            pr_gguf_path(file));
         }
-        status = pr_vocab_add_gguf(vocab, pieces[i], strlen(pieces[i]), (int32_t)type, err);
+        status = pr_vocab_add_gguf(vocab, pieces[i], strlen(pieces[i]), (int32_t)type, &fault);
     }
-    return status;
+    if (status == PR_OK) status = pr_vocab_finish(vocab, &fault);
+    return fault.code == PR_OK ? status : pr_fail_in_file(err, pr_gguf_path(file), &fault);
 }
 
-pr_status pr_vocab_add_gguf_at(pr_vocab *vocab, const char *path, pr_error *err) {
+pr_status pr_vocab_from_gguf_at(pr_vocab *vocab, const char *path, pr_error *err) {
     pr_gguf *file = pr_gguf_open(path, err);
     if (!file) return err ? err->code : PR_BAD_FILE;
-    pr_status status = pr_vocab_add_file(vocab, file, err);
+    pr_status status = pr_vocab_from_gguf(vocab, file, err);
     pr_gguf_close(file);
     return status;
 }

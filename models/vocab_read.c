@@ -85,14 +85,17 @@ static pr_status add_json(pr_vocab *vocab, const char *path, const pr_text *text
     return status;
 }
 
-static pr_status add_text(pr_vocab *vocab, const char *path, pr_error *err) {
+static pr_status from_text(pr_vocab *vocab, const char *path, pr_error *err) {
     pr_text text;
+    pr_error fault = {.code = PR_OK};
     pr_status status = pr_text_read(path, &text, err);
     if (status) return status;
     status = ends_with(path, ".json") ? add_json(vocab, path, &text, err)
                                       : add_lines(vocab, path, &text, err);
     pr_text_free(&text);
-    return status;
+    if (status) return status;
+    status = pr_vocab_finish(vocab, &fault);
+    return status ? pr_fail_in_file(err, path, &fault) : PR_OK;
 }
 
 pr_vocab *pr_vocab_read(const char *path, pr_error *err) {
@@ -101,9 +104,8 @@ pr_vocab *pr_vocab_read(const char *path, pr_error *err) {
         pr_fail_memory(err, path, sizeof *vocab);
         return NULL;
     }
-    pr_status status = ends_with(path, ".gguf") ? pr_vocab_add_gguf_at(vocab, path, err)
-                                                : add_text(vocab, path, err);
-    if (!status) status = pr_vocab_finish(vocab, err);
+    pr_status status = ends_with(path, ".gguf") ? pr_vocab_from_gguf_at(vocab, path, err)
+                                                : from_text(vocab, path, err);
     if (!status) return vocab;
     pr_vocab_free(vocab);
     return NULL;
