@@ -1,5 +1,7 @@
 #include "train/checkpoint.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,63 +11,108 @@
 
 enum { SAMPLE = 4096, TEXT = 64, PIECE = 4096 };
 
+static const char architecture[] = "primer-checkpoint";
 static const char *const first_suffix = ".first", *const second_suffix = ".second";
 
+static const uint64_t fnv_basis = 14695981039346656037u;
+
+/* FNV-1a. */
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t n) {
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ bytes[i]) * 1099511628211u;
+    return hash;
+}
+
 uint64_t pr_checkpoint_fingerprint(const pr_model *model) {
-    uint64_t hash = 14695981039346656037u;
+    uint64_t hash = fnv_basis;
     for (int i = 0; i < pr_store_count(model->store); i++) {
         const pr_param *p = pr_store_param(model->store, i);
         unsigned char sample[SAMPLE];
         size_t n = p->bytes < SAMPLE ? p->bytes : SAMPLE;
         pr_backend *backend = pr_store_backend(model->store);
         if (backend->download(backend, sample, p->data, n) != PR_OK) n = 0;
-        hash ^= pr_site(p->name) + p->bytes;
-        for (size_t k = 0; k < n; k++)
-            hash = (hash ^ sample[k]) * 1099511628211u;
+        hash = hash_bytes(hash ^ (pr_site(p->name) + p->bytes), sample, n);
     }
+    return hash;
+}
+
+/* Of every token and label, and of the labels' names. */
+static uint64_t data_fingerprint(const pr_dataset *d) {
+    uint64_t hash = hash_bytes(fnv_basis, d->start, (d->n + 1) * sizeof *d->start);
+    hash = hash_bytes(hash, d->ids, d->start[d->n] * sizeof *d->ids);
+    hash = hash_bytes(hash, d->types, d->start[d->n] * sizeof *d->types);
+    if (d->label) hash = hash_bytes(hash, d->label, d->n * sizeof *d->label);
+    if (d->target) hash = hash_bytes(hash, d->target, d->n * sizeof *d->target);
+    for (int32_t i = 0; d->label_name && i < d->n_labels; i++)
+        hash = hash_bytes(hash, d->label_name[i], strlen(d->label_name[i]) + 1);
     return hash;
 }
 
 /* ---- the settings that a checkpoint belongs to ---- */
 
+typedef enum setting_kind { WORD, NUMBER, FINGERPRINT } setting_kind;
+
 typedef struct setting {
     const char *key;
+    setting_kind kind;
     char value[TEXT];
 } setting;
 
-enum { SETTINGS = 15 };
+enum { SETTINGS = 16 };
 
 static void set_number(setting *s, const char *key, double value) {
-    s->key = key;
+    *s = (setting){.key = key, .kind = NUMBER};
     snprintf(s->value, TEXT, "%.17g", value);
 }
 
+static void set_fingerprint(setting *s, const char *key, uint64_t value) {
+    *s = (setting){.key = key, .kind = FINGERPRINT};
+    snprintf(s->value, TEXT, "%016" PRIx64, value);
+}
+
+/* What an option says comes first: the model's new parts are drawn from some of them. */
 static void list_settings(const pr_checkpoint_run *run, setting s[SETTINGS]) {
     const pr_finetune_options *o = run->options;
     const pr_model *m = run->model;
     int n = 0;
-    s[n].key = "model";
-    snprintf(s[n++].value, TEXT, "%016llx", (unsigned long long)run->fingerprint);
-    s[n].key = "method";
+    s[n] = (setting){.key = "method", .kind = WORD};
     snprintf(s[n++].value, TEXT, "%s", m->method->name);
     set_number(&s[n++], "size", (double)m->options.size);
     set_number(&s[n++], "scale", (double)m->options.scale);
     set_number(&s[n++], "prime", (double)m->options.prime);
-    set_number(&s[n++], "dropout", (double)m->config.dropout);
-    set_number(&s[n++], "head dropout", (double)m->config.head_dropout);
-    set_number(&s[n++], "rows", (double)run->rows);
+    set_number(&s[n++], "seed", (double)o->seed);
     set_number(&s[n++], "epochs", o->epochs);
     set_number(&s[n++], "batch size", o->batch_size);
     set_number(&s[n++], "learning rate", o->learning_rate);
     set_number(&s[n++], "weight decay", o->weight_decay);
     set_number(&s[n++], "warm-up", o->warmup);
     set_number(&s[n++], "clip", o->clip);
-    set_number(&s[n++], "seed", (double)o->seed);
+    set_number(&s[n++], "dropout", (double)m->config.dropout);
+    set_number(&s[n++], "head dropout", (double)m->config.head_dropout);
+    set_number(&s[n++], "rows", (double)run->data->n);
+    set_fingerprint(&s[n++], "training data", data_fingerprint(run->data));
+    set_fingerprint(&s[n++], "model", run->fingerprint);
 }
 
 static const char *setting_key(char key[TEXT], const char *name) {
     snprintf(key, TEXT, "primer.checkpoint.%s", name);
     return key;
+}
+
+static pr_status fail_setting(const pr_gguf *file, const setting *s, const char *found,
+                              pr_error *err) {
+    const char *path = pr_gguf_path(file);
+    if (s->kind == FINGERPRINT) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "%s: made with another %s", path, s->key);
+    }
+    double was, is;
+    if (s->kind == NUMBER && sscanf(found, "%lf", &was) == 1 && sscanf(s->value, "%lf", &is) == 1) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "%s: made with %s %.9g; this run has %.9g", path,
+                       s->key, was, is);
+    }
+    return pr_fail(err, PR_BAD_ARGUMENT, "%s: made with %s '%.40s'; this run has '%s'", path,
+                   s->key, found, s->value);
 }
 
 static pr_status check_settings(const pr_checkpoint_run *run, const pr_gguf *file, pr_error *err) {
@@ -76,9 +123,7 @@ static pr_status check_settings(const pr_checkpoint_run *run, const pr_gguf *fil
         const char *value = NULL;
         pr_status status = pr_gguf_get_text(file, setting_key(key, s[i].key), true, &value, err);
         if (status != PR_OK) return status;
-        if (strcmp(value, s[i].value) == 0) continue;
-        return pr_fail(err, PR_BAD_FILE, "%s: made with another %s: expected %s, found %s",
-                       pr_gguf_path(file), s[i].key, s[i].value, value);
+        if (strcmp(value, s[i].value) != 0) return fail_setting(file, &s[i], value, err);
     }
     return PR_OK;
 }
@@ -119,7 +164,7 @@ static void put_sparse(pr_gguf_writer *w, const pr_store *store, const char **na
 static void put_run(pr_gguf_writer *w, const pr_checkpoint_run *run, const pr_checkpoint *at) {
     setting s[SETTINGS];
     char text[TEXT], key[TEXT];
-    pr_gguf_put_text(w, "general.architecture", "primer-checkpoint");
+    pr_gguf_put_text(w, "general.architecture", architecture);
     list_settings(run, s);
     for (int i = 0; i < SETTINGS; i++) {
         pr_gguf_put_text(w, setting_key(key, s[i].key), s[i].value);
@@ -163,29 +208,42 @@ pr_status pr_checkpoint_save(const pr_checkpoint_run *run, const pr_checkpoint *
 
 /* ---- loading ---- */
 
+static pr_status check_architecture(const pr_gguf *file, pr_error *err) {
+    const char *found = NULL;
+    pr_status status = pr_gguf_get_text(file, "general.architecture", true, &found, err);
+    if (status != PR_OK || strcmp(found, architecture) == 0) return status;
+    return pr_fail(err, PR_BAD_FILE, "%s: expected a checkpoint, found a file of architecture '%s'",
+                   pr_gguf_path(file), found);
+}
+
+static pr_status read_loss(const pr_gguf *file, double *loss, pr_error *err) {
+    const char *text = NULL;
+    pr_status status = pr_gguf_get_text(file, "primer.checkpoint.epoch_loss", true, &text, err);
+    if (status != PR_OK) return status;
+    if (sscanf(text, "%la", loss) == 1 && isfinite(*loss)) return PR_OK;
+    return pr_fail(err, PR_BAD_FILE,
+                   "%s: primer.checkpoint.epoch_loss: expected a finite number, found '%.40s'",
+                   pr_gguf_path(file), text);
+}
+
 static pr_status peek(const pr_checkpoint_run *run, const pr_gguf *file, pr_checkpoint *at,
                       pr_error *err) {
     int64_t step = 0, epoch_steps = 0;
-    const char *loss = NULL;
-    pr_status status = check_settings(run, file, err);
+    *at = (pr_checkpoint){0};
+    pr_status status = check_architecture(file, err);
+    if (status == PR_OK) status = check_settings(run, file, err);
     if (status == PR_OK) {
         status =
-            pr_gguf_get_integer(file, "primer.checkpoint.step", true, 0, INT32_MAX, &step, err);
+            pr_gguf_get_integer(file, "primer.checkpoint.step", true, 0, run->steps, &step, err);
     }
     if (status == PR_OK) {
         status = pr_gguf_get_integer(file, "primer.checkpoint.epoch_steps", true, 0, step,
                                      &epoch_steps, err);
     }
-    if (status == PR_OK) {
-        status = pr_gguf_get_text(file, "primer.checkpoint.epoch_loss", true, &loss, err);
-    }
-    if (status != PR_OK) return status;
-    *at = (pr_checkpoint){.step = (int32_t)step, .epoch_steps = (int32_t)epoch_steps};
-    if (sscanf(loss, "%la", &at->epoch_loss) != 1) {
-        return pr_fail(err, PR_BAD_FILE, "%s: primer.checkpoint.epoch_loss is no number",
-                       pr_gguf_path(file));
-    }
-    return PR_OK;
+    if (status == PR_OK) status = read_loss(file, &at->epoch_loss, err);
+    at->step = (int32_t)step;
+    at->epoch_steps = (int32_t)epoch_steps;
+    return status;
 }
 
 pr_status pr_checkpoint_peek(const pr_checkpoint_run *run, const char *path, pr_checkpoint *at,
@@ -197,25 +255,26 @@ pr_status pr_checkpoint_peek(const pr_checkpoint_run *run, const char *path, pr_
     return status;
 }
 
-/* The block of a parameter's shape, aligned f32 as the writer made it; NULL with err set. */
-static const float *find_block(const pr_gguf *file, const pr_param *p, const char *suffix,
-                               bool required, pr_error *err) {
+/* The block of a parameter's shape, aligned f32 as the writer made it. *block is NULL where the
+ * file has none and none is required. */
+static pr_status find_block(const pr_gguf *file, const pr_param *p, const char *suffix,
+                            bool required, const float **block, pr_error *err) {
     char name[160];
     snprintf(name, sizeof name, "%s%s", p->name, suffix);
+    const char *path = pr_gguf_path(file);
+    *block = NULL;
     int index = pr_gguf_find(file, name);
-    if (index < 0) {
-        if (required) {
-            pr_fail(err, PR_BAD_FILE, "%s: tensor '%s' is missing", pr_gguf_path(file), name);
-        }
-        return NULL;
-    }
+    if (index < 0 && !required) return PR_OK;
+    if (index < 0) return pr_fail(err, PR_BAD_FILE, "%s: tensor '%s' is missing", path, name);
     const pr_stored *t = pr_gguf_tensor(file, index);
     if (!pr_shape_equal(t->shape, p->shape) || !pr_stored_direct(t)) {
-        pr_fail(err, PR_BAD_FILE, "%s: tensor '%s' has not the shape or type of its parameter",
-                pr_gguf_path(file), name);
-        return NULL;
+        return pr_fail(err, PR_BAD_FILE,
+                       "%s: tensor '%s' has not the shape or type of its parameter", path, name);
     }
-    return pr_stored_direct(t);
+    pr_error fault = {.code = PR_OK};
+    if (pr_stored_check_finite(t, &fault) != PR_OK) return pr_fail_in_file(err, path, &fault);
+    *block = pr_stored_direct(t);
+    return PR_OK;
 }
 
 static bool all_zero(const char *bytes, size_t n) {
@@ -239,15 +298,16 @@ static pr_status load_state(pr_store *store, int index, pr_state_slot slot, cons
 
 static pr_status load_parameter(const pr_gguf *file, pr_store *store, int index, pr_error *err) {
     const pr_param *p = pr_store_param(store, index);
-    const float *data = find_block(file, p, "", p->require_grad, err);
-    if (!data) return p->require_grad ? PR_BAD_FILE : PR_OK;
-    pr_status status = pr_store_write(store, index, data, err);
+    const float *data, *first, *second;
+    pr_status status = find_block(file, p, "", p->require_grad, &data, err);
+    if (status != PR_OK || !data) return status;
+    status = pr_store_write(store, index, data, err);
     if (status != PR_OK || !p->require_grad) return status;
-    const float *first = find_block(file, p, first_suffix, true, err);
-    const float *second = first ? find_block(file, p, second_suffix, true, err) : NULL;
-    if (!second) return PR_BAD_FILE;
-    status = load_state(store, index, PR_STATE_FIRST, first, err);
-    return status == PR_OK ? load_state(store, index, PR_STATE_SECOND, second, err) : status;
+    status = find_block(file, p, first_suffix, true, &first, err);
+    if (status == PR_OK) status = find_block(file, p, second_suffix, true, &second, err);
+    if (status == PR_OK) status = load_state(store, index, PR_STATE_FIRST, first, err);
+    if (status == PR_OK) status = load_state(store, index, PR_STATE_SECOND, second, err);
+    return status;
 }
 
 /* The step at which each stored parameter last began to train, in their order in the file. */

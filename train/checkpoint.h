@@ -22,8 +22,9 @@ typedef struct pr_checkpoint {
 typedef struct pr_checkpoint_run {
     const pr_model *model;
     const pr_finetune_options *options;
-    size_t rows;          /* of the training set */
-    uint64_t fingerprint; /* pr_checkpoint_fingerprint before the first step */
+    const pr_dataset *data; /* the training set */
+    uint64_t fingerprint;   /* pr_checkpoint_fingerprint before the first step */
+    int32_t steps;          /* of the whole run */
 } pr_checkpoint_run;
 
 /* A number for a model's names, shapes and the first bytes of each parameter (FNV-1a, 64 bits):
@@ -34,8 +35,8 @@ uint64_t pr_checkpoint_fingerprint(const pr_model *model);
 pr_status pr_checkpoint_save(const pr_checkpoint_run *run, const pr_checkpoint *at,
                              const char *path, pr_error *err);
 
-/* Where the run stood. PR_BAD_FILE when the checkpoint is of another model, other settings or other
- * data, naming the first difference. */
+/* Where the run stood. PR_BAD_ARGUMENT when the checkpoint is of other settings, other training
+ * data or another model, naming the first difference. */
 pr_status pr_checkpoint_peek(const pr_checkpoint_run *run, const char *path, pr_checkpoint *at,
                              pr_error *err);
 

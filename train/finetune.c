@@ -136,7 +136,7 @@ static int feed_batch(const run *r, const pr_batch *b, pr_feed feeds[6]) {
 }
 
 static pr_checkpoint_run checkpoint_run(const run *r) {
-    return (pr_checkpoint_run){r->model, r->options, r->train->n, r->fingerprint};
+    return (pr_checkpoint_run){r->model, r->options, r->train, r->fingerprint, r->steps};
 }
 
 static pr_status save_checkpoint(run *r, pr_error *err) {
@@ -276,7 +276,6 @@ static pr_status train(run *r, pr_error *err) {
 static pr_status resume(run *r, pr_error *err) {
     const pr_checkpoint_run what = checkpoint_run(r);
     pr_status status = pr_checkpoint_peek(&what, r->options->resume, &r->at, err);
-    if (status != PR_OK) return status;
     if (status != PR_OK) return status;
     /* What trained in the last step: a flip that is due comes when the next epoch begins. */
     int32_t epoch = r->at.step > 0 ? (r->at.step - 1) / r->per_epoch : 0;
