@@ -39,7 +39,9 @@ void cli_wrong_use(const cli_program *program, const char *format, ...) {
     exit(CLI_WRONG_USE);
 }
 
-int cli_fail(const cli_program *program, const char *format, ...) {
+static int fail(const cli_program *program, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static int fail(const cli_program *program, const char *format, ...) {
     va_list args;
     va_start(args, format);
     print_message(program, format, args);
@@ -47,9 +49,16 @@ int cli_fail(const cli_program *program, const char *format, ...) {
     return CLI_FAILED;
 }
 
-int cli_finish(const cli_program *program, int code) {
-    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
-    return cli_fail(program, "standard output can't be written: %s", strerror(errno));
+/* CLI_DONE, or CLI_FAILED after a message when not all of stdout could be written. */
+static int finish(const cli_program *program) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return CLI_DONE;
+    return fail(program, "standard output can't be written: %s", strerror(errno));
+}
+
+int cli_end(const cli_program *program, pr_status status, const pr_error *err) {
+    if (status == PR_OK) return finish(program);
+    fail(program, "%s", err->message);
+    return status == PR_BAD_ARGUMENT ? CLI_WRONG_USE : CLI_FAILED;
 }
 
 bool cli_given(const cli_program *program, const char *name) {
@@ -306,7 +315,7 @@ int cli_parse(const cli_program *program, int argc, char **argv) {
         }
         if (code == HELP) help_print(program);
         if (code == VERSION) printf("%s (primer) %s\n", program->name, PRIMER_VERSION);
-        if (code == HELP || code == VERSION) exit(cli_finish(program, CLI_DONE));
+        if (code == HELP || code == VERSION) exit(finish(program));
         set_option(program, &program->options->row[code - FIRST_OPTION], optarg ? optarg : "");
     }
     check_arguments(program, argc - optind, argv + optind);

@@ -32,13 +32,10 @@ bool cli_given(const cli_program *program, const char *name);
 _Noreturn void cli_wrong_use(const cli_program *program, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Prints "NAME: message" on stderr, on one line whatever the message holds; returns CLI_FAILED. */
-int cli_fail(const cli_program *program, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-/* Flushes stdout and returns the code, or CLI_FAILED after a message when not all of it could be
- * written: what a program's main returns. */
-int cli_finish(const cli_program *program, int code);
+/* What a program's main returns. Prints "NAME: message" on stderr for a fault, on one line whatever
+ * the message holds, and for output that could not be written. PR_BAD_ARGUMENT is wrong use: what
+ * the command line asks for has no meaning for the files that it names. */
+int cli_end(const cli_program *program, pr_status status, const pr_error *err);
 
 /* The one of names (ended by NULL) that the word was probably meant to be, or NULL. */
 const char *cli_nearest(const char *word, const char *const *names);

@@ -32,6 +32,6 @@ int main(int argc, char **argv) {
         cli_wrong_use(&program, "OUT '%s' is the input itself: name another file", out);
     }
     pr_error err = {.code = PR_OK};
-    if (collapse(in, out, &err) != PR_OK) return cli_fail(&program, "%s", err.message);
-    return cli_finish(&program, CLI_DONE);
+    pr_status status = collapse(in, out, &err);
+    return cli_end(&program, status, &err);
 }

@@ -112,6 +112,6 @@ int main(int argc, char **argv) {
     if (path_is_of_model(out, in ? in : s.vocab))
         cli_wrong_use(&program, "OUT '%s' is the input itself: name another", out);
     pr_error err = {.code = PR_OK};
-    if (convert(&s, in, out, &err) != PR_OK) return cli_fail(&program, "%s", err.message);
-    return cli_finish(&program, CLI_DONE);
+    pr_status status = convert(&s, in, out, &err);
+    return cli_end(&program, status, &err);
 }

@@ -23,7 +23,7 @@ static pr_status match_labels(const pr_model *model, const pr_dataset *data, int
                               pr_error *err) {
     int32_t n = data->n_labels;
     if (n != model->config.labels || data->regression != model->config.regression) {
-        return pr_fail(err, PR_BAD_ARGUMENT, "the data has %d labels, the model %d%s", (int)n,
+        return pr_fail(err, PR_BAD_FILE, "the data has %d labels, the model %d%s", (int)n,
                        (int)model->config.labels,
                        model->config.regression ? " number to predict" : "");
     }
@@ -34,7 +34,7 @@ static pr_status match_labels(const pr_model *model, const pr_dataset *data, int
         while (k < n && strcmp(model->label[k], data->label_name[i]) != 0)
             k++;
         if (k == n) {
-            return pr_fail(err, PR_BAD_ARGUMENT,
+            return pr_fail(err, PR_BAD_FILE,
                            "the data's label '%.60s' is none of the model's, which begin with "
                            "'%.60s' and '%.60s'",
                            data->label_name[i], model->label[0], model->label[1]);
@@ -109,7 +109,7 @@ static pr_status evaluate_model(const settings *s, pr_model *model, pr_backend *
     data_sets sets;
     pr_scores scores;
     if (!model->has_head) {
-        return pr_fail(err, PR_BAD_ARGUMENT, "%s has no classification head: fine-tune it first",
+        return pr_fail(err, PR_BAD_FILE, "%s has no classification head: fine-tune it first",
                        s->model);
     }
     pr_status status = data_read(&s->data, model, false, &sets, err);
@@ -165,6 +165,6 @@ int main(int argc, char **argv) {
     s.model = argv[cli_parse(&program, argc, argv)];
     data_check(&program, &s.data, false);
     pr_error err = {.code = PR_OK};
-    if (evaluate(&s, &err) != PR_OK) return cli_fail(&program, "%s", err.message);
-    return cli_finish(&program, CLI_DONE);
+    pr_status status = evaluate(&s, &err);
+    return cli_end(&program, status, &err);
 }

@@ -48,7 +48,7 @@ static pr_status prepare(session *e, pr_error *err) {
     e->model = pr_model_open(s->model, e->backend, err);
     if (!e->model) return err->code;
     if (e->model->method != pr_methods[0]) {
-        return pr_fail(err, PR_BAD_ARGUMENT,
+        return pr_fail(err, PR_BAD_FILE,
                        "%s was tuned with --method %s, fold that in first: "
                        "collapse %s PLAIN.gguf",
                        s->model, e->model->method->name, s->model);
@@ -227,6 +227,5 @@ int main(int argc, char **argv) {
         status = finetune(&e, &err);
     }
     settings_free(&s);
-    if (status != PR_OK) return cli_fail(&s.program, "%s", err.message);
-    return cli_finish(&s.program, CLI_DONE);
+    return cli_end(&s.program, status, &err);
 }

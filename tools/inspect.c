@@ -193,7 +193,6 @@ int main(int argc, char **argv) {
     int first = cli_parse(&program, argc, argv);
     if (graph && match) cli_wrong_use(&program, "--match and --graph exclude each other");
     pr_error err = {.code = PR_OK};
-    if (inspect(argv[first], match, graph, &err) != PR_OK)
-        return cli_fail(&program, "%s", err.message);
-    return cli_finish(&program, CLI_DONE);
+    pr_status status = inspect(argv[first], match, graph, &err);
+    return cli_end(&program, status, &err);
 }

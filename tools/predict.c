@@ -177,7 +177,7 @@ static pr_dataset *tokenize(const settings *s, const pr_model *model, const text
 static pr_status answer(const settings *s, pr_model *model, pr_backend *backend, const texts *t,
                         pr_error *err) {
     if (!model->has_head) {
-        return pr_fail(err, PR_BAD_ARGUMENT, "%s has no classification head: fine-tune it first",
+        return pr_fail(err, PR_BAD_FILE, "%s has no classification head: fine-tune it first",
                        s->model);
     }
     pr_status status = data_check_length(model, s->max_length, err);
@@ -249,8 +249,6 @@ int main(int argc, char **argv) {
                                 "input)");
     }
     pr_error err = {.code = PR_OK};
-    if (predict(&s, argv + first, argc - first, &err) != PR_OK) {
-        return cli_fail(&program, "%s", err.message);
-    }
-    return cli_finish(&program, CLI_DONE);
+    pr_status status = predict(&s, argv + first, argc - first, &err);
+    return cli_end(&program, status, &err);
 }
