@@ -28,20 +28,20 @@ static pr_status read_all(FILE *file, const char *path, pr_text *out, pr_error *
     return PR_OK;
 }
 
-static pr_status check(const char *path, const pr_text *text, pr_error *err) {
-    const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text->bytes;
+pr_status pr_text_check(const char *name, const char *text, size_t n, pr_error *err) {
+    const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text;
     size_t line = 1;
     size_t line_start = 0;
-    for (size_t at = 0; at < text->n;) {
+    for (size_t at = 0; at < n;) {
         if (bytes[at] == '\n') {
             line++;
             line_start = at + 1;
         }
         utf8proc_int32_t c = bytes[at];
         utf8proc_ssize_t length = 1;
-        if (c >= 0x80) length = utf8proc_iterate(bytes + at, (utf8proc_ssize_t)(text->n - at), &c);
+        if (c >= 0x80) length = utf8proc_iterate(bytes + at, (utf8proc_ssize_t)(n - at), &c);
         if (length < 1 || c == 0) {
-            return pr_fail(err, PR_BAD_FILE, "%s:%zu: byte %zu of the line (0x%02X) is %s", path,
+            return pr_fail(err, PR_BAD_FILE, "%s:%zu: byte %zu of the line (0x%02X) is %s", name,
                            line, at - line_start + 1, bytes[at],
                            bytes[at] ? "no valid UTF-8" : "a NUL; expected text");
         }
@@ -50,21 +50,27 @@ static pr_status check(const char *path, const pr_text *text, pr_error *err) {
     return PR_OK;
 }
 
-pr_status pr_text_read(const char *path, pr_text *out, pr_error *err) {
+pr_status pr_text_read_stream(FILE *stream, const char *name, pr_text *out, pr_error *err) {
     *out = (pr_text){0};
-    FILE *file = fopen(path, "rb");
-    if (!file) return pr_fail(err, PR_IO, "%s: %s", path, strerror(errno));
-    pr_status status = read_all(file, path, out, err);
-    fclose(file);
+    pr_status status = read_all(stream, name, out, err);
     if (!status && out->n >= MARK_BYTES && !memcmp(out->bytes, BYTE_ORDER_MARK, MARK_BYTES)) {
         out->n -= MARK_BYTES;
         memmove(out->bytes, out->bytes + MARK_BYTES, out->n + 1);
     }
     if (!status && out->n == 0) {
-        status = pr_fail(err, PR_BAD_FILE, "%s: the file is empty", path);
+        status = pr_fail(err, PR_BAD_FILE, "%s: the file is empty", name);
     }
-    if (!status) status = check(path, out, err);
+    if (!status) status = pr_text_check(name, out->bytes, out->n, err);
     if (status) pr_text_free(out);
+    return status;
+}
+
+pr_status pr_text_read(const char *path, pr_text *out, pr_error *err) {
+    *out = (pr_text){0};
+    FILE *file = fopen(path, "rb");
+    if (!file) return pr_fail(err, PR_IO, "%s: %s", path, strerror(errno));
+    pr_status status = pr_text_read_stream(file, path, out, err);
+    fclose(file);
     return status;
 }
 

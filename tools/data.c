@@ -1,9 +1,9 @@
 #include "tools/data.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "graph/memory.h"
+#include "tools/format.h"
 #include "tools/paths.h"
 
 enum { SHORTEST = 8 }; /* tokens: a pair's three special ones and some of each text */
@@ -87,6 +87,23 @@ const char *data_name(const data_choice *c) {
     if (c->task) return c->task->name;
     if (c->train_file) return c->train_file;
     return c->dev_file ? c->dev_file : "the sample data";
+}
+
+void data_tell_truncated(FILE *out, size_t truncated, int64_t max_length) {
+    char n[FORMAT_SIZE];
+    if (!truncated) return;
+    fprintf(out, "  %s %s longer than %lld tokens and %s\n", format_count(n, truncated),
+            truncated == 1 ? "text is" : "texts are", (long long)max_length,
+            truncated == 1 ? "loses its end" : "lose their ends");
+}
+
+void data_tell_losses(FILE *out, const data_choice *c, const data_sets *sets) {
+    char n[FORMAT_SIZE];
+    size_t in_train = sets->train ? sets->train->truncated : 0;
+    data_tell_truncated(out, in_train + (sets->dev ? sets->dev->truncated : 0), c->max_length);
+    if (!sets->skipped) return;
+    fprintf(out, "  %s broken %s left out\n", format_count(n, sets->skipped),
+            sets->skipped == 1 ? "row" : "rows");
 }
 
 /* ---- reading ---- */

@@ -3,6 +3,8 @@
 #ifndef DATA_H
 #define DATA_H
 
+#include <stdio.h>
+
 #include "models/model.h"
 #include "tools/cli.h"
 #include "train/dataset.h"
@@ -31,6 +33,12 @@ void data_check(const cli_program *program, data_choice *choice, bool training);
 /* "CoLA", "train.tsv", or "the sample data". */
 const char *data_name(const data_choice *choice);
 bool data_is_sample(const data_choice *choice);
+
+/* Prints a line on how many texts lost their ends, if any did. */
+void data_tell_truncated(FILE *out, size_t truncated, int64_t max_length);
+
+/* The same of data sets, and how many rows were left out. */
+void data_tell_losses(FILE *out, const data_choice *choice, const data_sets *sets);
 
 /* Reads what training needs, or the dev part alone. For training the labels are the data's own;
  * else they are the model's. */

@@ -77,19 +77,16 @@ static pr_status score(pr_model *model, pr_backend *backend, const pr_dataset *d
     return status;
 }
 
-static void print_scores(const settings *s, const pr_dataset *data, const pr_scores *scores,
+static void print_scores(const settings *s, const data_sets *sets, const pr_scores *scores,
                          double seconds) {
-    char n[FORMAT_SIZE], time[FORMAT_SIZE], cut[FORMAT_SIZE];
+    char n[FORMAT_SIZE], time[FORMAT_SIZE];
     printf("%s%s: ", data_name(&s->data),
            data_is_sample(&s->data) ? ", since no --task or --dev-file is named" : "");
     for (int i = 0; i < scores->n; i++) {
         printf("%s%s %.4f", i ? ", " : "", pr_metric_name(scores->metric[i]), scores->value[i]);
     }
-    printf(" (%s texts, %s)\n", format_count(n, data->n), format_seconds(time, seconds));
-    if (data->truncated) {
-        printf("  %s texts are longer than %lld tokens and lose their ends\n",
-               format_count(cut, data->truncated), (long long)s->data.max_length);
-    }
+    printf(" (%s texts, %s)\n", format_count(n, sets->dev->n), format_seconds(time, seconds));
+    data_tell_losses(stdout, &s->data, sets);
 }
 
 static pr_status print_json(const settings *s, const pr_dataset *data, const pr_scores *scores,
@@ -120,7 +117,7 @@ static pr_status evaluate_model(const settings *s, pr_model *model, pr_backend *
     if (status == PR_OK && s->json) {
         status = print_json(s, sets.dev, &scores, seconds, err);
     } else if (status == PR_OK) {
-        print_scores(s, sets.dev, &scores, seconds);
+        print_scores(s, &sets, &scores, seconds);
     }
     data_free(&sets);
     return status;

@@ -24,20 +24,13 @@ typedef struct session {
 static void tell_data(const session *e) {
     const data_sets *d = &e->data;
     if (!e->text) return;
-    char rows[FORMAT_SIZE], dev[FORMAT_SIZE], cut[FORMAT_SIZE];
+    char rows[FORMAT_SIZE], dev[FORMAT_SIZE];
     fprintf(e->text, "Training on %s%s: %s texts", data_name(&e->s->data),
             data_is_sample(&e->s->data) ? ", since no --task or --train-file is named" : "",
             format_count(rows, d->train->n));
     if (d->dev) fprintf(e->text, ", %s more to score on", format_count(dev, d->dev->n));
     fputc('\n', e->text);
-    size_t truncated = d->train->truncated + (d->dev ? d->dev->truncated : 0);
-    if (truncated) {
-        fprintf(e->text, "  %s texts are longer than %lld tokens and lose their ends\n",
-                format_count(cut, truncated), (long long)e->s->data.max_length);
-    }
-    if (d->skipped) {
-        fprintf(e->text, "  %s broken rows left out\n", format_count(cut, d->skipped));
-    }
+    data_tell_losses(e->text, &e->s->data, d);
 }
 
 /* Opens the model and its data and gives it the head and the method. */

@@ -1,7 +1,8 @@
 #include "tools/format.h"
 
 #include <inttypes.h>
-#include <stdio.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *format_count(char out[FORMAT_SIZE], uint64_t n) {
@@ -63,4 +64,30 @@ const char *format_clock(char out[FORMAT_SIZE], double seconds) {
         snprintf(out, FORMAT_SIZE, "%d:%02d", minutes, rest);
     }
     return out;
+}
+
+static bool is_control(char c) {
+    return (unsigned char)c < ' ' || c == 127;
+}
+
+int format_columns(const char *text) {
+    int columns = 0;
+    for (; *text; text++) {
+        bool inside = ((unsigned char)*text & 0xc0) == 0x80; /* of a character */
+        columns += is_control(*text) ? 4 : !inside;
+    }
+    return columns;
+}
+
+void format_text(FILE *out, int width, const char *text) {
+    int blanks = abs(width) - format_columns(text);
+    if (width > 0 && blanks > 0) fprintf(out, "%*s", blanks, "");
+    for (; *text; text++) {
+        if (is_control(*text)) {
+            fprintf(out, "\\x%02x", (unsigned)*text);
+        } else {
+            fputc(*text, out);
+        }
+    }
+    if (width < 0 && blanks > 0) fprintf(out, "%*s", blanks, "");
 }

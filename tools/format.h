@@ -1,8 +1,10 @@
-/* Numbers as people read them. Each writes at most FORMAT_SIZE bytes to out and returns it. */
+/* What people read: numbers, each written to out with at most FORMAT_SIZE bytes and returned, and
+ * texts that are not ours. */
 #ifndef FORMAT_H
 #define FORMAT_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 enum { FORMAT_SIZE = 32 };
 
@@ -20,5 +22,12 @@ const char *format_flops(char out[FORMAT_SIZE], double flops);
 
 /* "0:42", "12:05", "1:02:03": time left, for a progress bar. */
 const char *format_clock(char out[FORMAT_SIZE], double seconds);
+
+/* The columns that format_text takes for a text: characters of any width are counted as one. */
+int format_columns(const char *text);
+
+/* Prints a text so that it stays on its line and no terminal acts on it, control characters as
+ * "\x1b"; in `width` columns or more, as printf's %*s does: to the right, or the left for < 0. */
+void format_text(FILE *out, int width, const char *text);
 
 #endif

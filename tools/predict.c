@@ -8,6 +8,7 @@
 #include "models/text.h"
 #include "tools/cli.h"
 #include "tools/data.h"
+#include "tools/format.h"
 #include "tools/report.h"
 #include "train/finetune.h"
 
@@ -33,11 +34,30 @@ static pr_status add_text(texts *t, const char *text, pr_error *err) {
     return PR_OK;
 }
 
+/* The texts of the command line. */
+static pr_status add_arguments(texts *t, char **argument, int n, pr_error *err) {
+    pr_status status = PR_OK;
+    for (int i = 0; i < n && status == PR_OK; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "text %d", i + 1);
+        status = pr_text_check(name, argument[i], strlen(argument[i]), err);
+        if (status == PR_OK) status = add_text(t, argument[i], err);
+    }
+    return status;
+}
+
+static pr_status read_lines(texts *t, const char **path, pr_error *err) {
+    if (strcmp(*path, "-") != 0) return pr_text_read(*path, &t->file, err);
+    *path = "standard input";
+    return pr_text_read_stream(stdin, *path, &t->file, err);
+}
+
 /* A text a line, of LF or CRLF; empty lines only at the end. */
 static pr_status add_lines(texts *t, const char *path, pr_error *err) {
-    pr_status status = pr_text_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, &t->file, err);
+    pr_status status = read_lines(t, &path, err);
+    if (status != PR_OK) return status;
     char *end = t->file.bytes + t->file.n;
-    size_t number = 1, empty = 0;
+    size_t number = 1, empty = 0, before = t->n;
     for (char *line = t->file.bytes; status == PR_OK && line < end; number++) {
         char *next = memchr(line, '\n', (size_t)(end - line));
         char *stop = next ? next : end;
@@ -46,14 +66,14 @@ static pr_status add_lines(texts *t, const char *path, pr_error *err) {
         if (stop == line) {
             empty = empty ? empty : number;
         } else if (empty) {
-            status = pr_fail(err, PR_BAD_FILE, "%s:%zu: expected a text, found an empty line", path,
-                             empty);
+            return pr_fail(err, PR_BAD_FILE, "%s:%zu: an empty line; expected a text", path, empty);
         } else {
             status = add_text(t, line, err);
         }
         line = next ? next + 1 : end;
     }
-    return status;
+    if (status != PR_OK || t->n > before) return status;
+    return pr_fail(err, PR_BAD_FILE, "%s: empty lines alone; expected a text a line", path);
 }
 
 /* ---- answers ---- */
@@ -83,21 +103,31 @@ static const char *label_name(const pr_model *model, int32_t label, char number[
     return number;
 }
 
+/* The columns of the longest of "label" and all labels' names. */
 static int label_width(const pr_model *model) {
     int width = (int)strlen("label");
     char number[16];
     for (int32_t i = 0; i < model->config.labels; i++) {
-        int n = (int)strlen(label_name(model, i, number));
+        int n = format_columns(label_name(model, i, number));
         if (n > width) width = n;
     }
     return width;
+}
+
+/* The columns of a label's probabilities, "0.1234" under its name. */
+static int probability_width(const char *name) {
+    enum { NARROWEST = 6 };
+    int n = format_columns(name);
+    return n > NARROWEST ? n : NARROWEST;
 }
 
 static void print_heading(const pr_model *model) {
     char number[16];
     printf("%-*s", label_width(model), "label");
     for (int32_t i = 0; i < model->config.labels; i++) {
-        printf("  %6s", label_name(model, i, number));
+        const char *name = label_name(model, i, number);
+        printf("  ");
+        format_text(stdout, probability_width(name), name);
     }
     printf("  text\n");
 }
@@ -108,13 +138,17 @@ static void print_row(const pr_model *model, const float *p, const char *text, c
     if (model->config.regression) {
         printf("%8.4f", (double)p[0]);
     } else {
-        printf("%-*s", label_width(model), label_name(model, largest(p, labels), number));
+        format_text(stdout, -label_width(model), label_name(model, largest(p, labels), number));
         for (int32_t i = 0; i < labels; i++) {
-            int width = (int)strlen(label_name(model, i, number));
-            printf("  %*.4f", width > 6 ? width : 6, (double)p[i]);
+            int width = probability_width(label_name(model, i, number));
+            printf("  %*.4f", width, (double)p[i]);
         }
     }
-    printf("  %s%s%s\n", text, text_b ? " | " : "", text_b ? text_b : "");
+    printf("  ");
+    format_text(stdout, 0, text);
+    if (text_b) printf(" | ");
+    if (text_b) format_text(stdout, 0, text_b);
+    putchar('\n');
 }
 
 static bool print_json_row(const pr_model *model, const float *p, const char *text,
@@ -187,6 +221,10 @@ static pr_status answer(const settings *s, pr_model *model, pr_backend *backend,
     float *outputs = NULL;
     status = pr_finetune_predict(model, backend, data, (int32_t)s->batch_size, &outputs, err);
     if (status == PR_OK) status = print_answers(s, model, t, outputs, err);
+    if (status == PR_OK) {
+        fflush(stdout);
+        data_tell_truncated(stderr, data->truncated, s->max_length);
+    }
     pr_free(outputs);
     pr_dataset_free(data);
     return status;
@@ -194,9 +232,10 @@ static pr_status answer(const settings *s, pr_model *model, pr_backend *backend,
 
 static pr_status predict(const settings *s, char **arguments, int n, pr_error *err) {
     texts t = {0};
-    pr_status status = PR_OK;
-    for (int i = 0; i < n && status == PR_OK; i++)
-        status = add_text(&t, arguments[i], err);
+    pr_status status = add_arguments(&t, arguments, n, err);
+    if (status == PR_OK && s->text_b) {
+        status = pr_text_check("--text-b", s->text_b, strlen(s->text_b), err);
+    }
     if (status == PR_OK && s->file) status = add_lines(&t, s->file, err);
     pr_backend *backend = status == PR_OK ? pr_cpu_new((int)s->threads, err) : NULL;
     pr_model *model = backend ? pr_model_open(s->model, backend, err) : NULL;
