@@ -1,13 +1,20 @@
 /* collapse: folds what a method added (W + s P2 P1) into the weights and writes a plain model. */
+#include <stdio.h>
+
 #include "backends/cpu.h"
 #include "models/model.h"
 #include "tools/cli.h"
+#include "tools/describe.h"
 #include "tools/paths.h"
 
 static pr_status collapse(const char *in, const char *out, pr_error *err) {
     pr_backend *backend = pr_cpu_new(0, err);
     pr_model *model = backend ? pr_model_open(in, backend, err) : NULL;
     pr_status status = model ? pr_model_save(model, out, true, err) : err->code;
+    if (status == PR_OK && !model->method->collapse) {
+        printf("%s has no learners: %s is the same model\n", in, out);
+    }
+    if (status == PR_OK) describe_written(out, model, true);
     pr_model_free(model);
     pr_backend_free(backend);
     return status;

@@ -1,12 +1,12 @@
 /* convert: models between GGUF files and Hugging Face folders, and new ones with random weights. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "backends/cpu.h"
 #include "models/model.h"
 #include "tools/cli.h"
-#include "tools/format.h"
+#include "tools/data.h"
+#include "tools/describe.h"
 #include "tools/paths.h"
 
 typedef struct settings {
@@ -51,26 +51,19 @@ static bool is_gguf(const char *path) {
     return n >= 5 && strcmp(path + n - 5, ".gguf") == 0;
 }
 
-static void print_model(const char *path, const pr_model *model) {
-    char count[FORMAT_SIZE];
-    size_t all, trained;
-    pr_store_totals(model->store, &all, &trained);
-    printf("%s: %s, %d layers of width %d, %d pieces, %s parameters\n", path,
-           model->config.kind == PR_BERT ? "BERT" : "DistilBERT", (int)model->config.layers,
-           (int)model->config.width, (int)model->config.vocab, format_count(count, all));
-}
-
 /* in is NULL for a random model. */
 static pr_status convert(const settings *s, const char *in, const char *out, pr_error *err) {
     pr_backend *backend = pr_cpu_new(0, err);
     pr_model *model = NULL;
     if (backend) model = in ? pr_model_open(in, backend, err) : make_random(s, backend, err);
+    pr_wordpiece *tokenizer = model ? data_tokenizer(model, in ? in : s->vocab, err) : NULL;
     pr_status status = err->code;
-    if (model) {
-        status =
-            is_gguf(out) ? pr_model_save(model, out, false, err) : pr_model_export(model, out, err);
-        if (status == PR_OK) print_model(out, model);
+    if (tokenizer) {
+        bool folder = !is_gguf(out);
+        status = folder ? pr_model_export(model, out, err) : pr_model_save(model, out, false, err);
+        if (status == PR_OK) describe_written(out, model, folder);
     }
+    pr_wordpiece_free(tokenizer);
     pr_model_free(model);
     pr_backend_free(backend);
     return status;
@@ -81,7 +74,8 @@ static void check_use(const cli_program *program, const settings *s, int argumen
         cli_wrong_use(program, "--random makes a model: give OUT alone, no IN");
     if (s->random && !s->vocab)
         cli_wrong_use(program, "--random needs a vocabulary: --vocab vocab.txt");
-    if (!s->random && arguments != 2) cli_wrong_use(program, "expected IN and OUT");
+    if (!s->random && arguments != 2)
+        cli_wrong_use(program, "too few arguments: usage is 'convert IN OUT'");
     if (!s->random && s->vocab) cli_wrong_use(program, "--vocab goes with --random");
 }
 
@@ -110,7 +104,7 @@ int main(int argc, char **argv) {
     check_use(&program, &s, argc - first);
     const char *in = s.random ? NULL : argv[first], *out = argv[argc - 1];
     if (path_is_of_model(out, in ? in : s.vocab))
-        cli_wrong_use(&program, "OUT '%s' is the input itself: name another", out);
+        cli_wrong_use(&program, "OUT '%s' is the input itself: name another file or folder", out);
     pr_error err = {.code = PR_OK};
     pr_status status = convert(&s, in, out, &err);
     return cli_end(&program, status, &err);

@@ -181,12 +181,19 @@ pr_status data_check_length(const pr_model *model, int64_t max_length, pr_error 
                    (long long)max_length, (int)model->config.positions);
 }
 
-pr_status data_read(const data_choice *c, const pr_model *model, bool training, data_sets *sets,
-                    pr_error *err) {
+pr_wordpiece *data_tokenizer(const pr_model *model, const char *path, pr_error *err) {
+    pr_error fault = {.code = PR_OK};
+    pr_wordpiece *wordpiece = pr_wordpiece_new(model->vocab, &fault);
+    if (!wordpiece) pr_fail_in_file(err, path, &fault);
+    return wordpiece;
+}
+
+pr_status data_read(const data_choice *c, const pr_model *model, const char *path, bool training,
+                    data_sets *sets, pr_error *err) {
     *sets = (data_sets){0};
     pr_status status = data_check_length(model, c->max_length, err);
     if (status != PR_OK) return status;
-    pr_wordpiece *wordpiece = pr_wordpiece_new(model->vocab, err);
+    pr_wordpiece *wordpiece = data_tokenizer(model, path, err);
     if (!wordpiece) return err->code;
     pr_label_set labels = {0};
     if (!training) {

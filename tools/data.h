@@ -40,10 +40,13 @@ void data_tell_truncated(FILE *out, size_t truncated, int64_t max_length);
 /* The same of data sets, and how many rows were left out. */
 void data_tell_losses(FILE *out, const data_choice *choice, const data_sets *sets);
 
-/* Reads what training needs, or the dev part alone. For training the labels are the data's own;
- * else they are the model's. */
-pr_status data_read(const data_choice *choice, const pr_model *model, bool training,
-                    data_sets *sets, pr_error *err);
+/* The tokenizer of the model at `path`. NULL with err set for a vocabulary that can't be used. */
+pr_wordpiece *data_tokenizer(const pr_model *model, const char *path, pr_error *err);
+
+/* Reads what training needs, or the dev part alone, for the model at `path`. For training the
+ * labels are the data's own; else they are the model's. */
+pr_status data_read(const data_choice *choice, const pr_model *model, const char *path,
+                    bool training, data_sets *sets, pr_error *err);
 void data_free(data_sets *sets);
 
 /* PR_BAD_ARGUMENT when a model can't take texts of so many tokens. */

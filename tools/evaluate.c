@@ -109,7 +109,7 @@ static pr_status evaluate_model(const settings *s, pr_model *model, pr_backend *
         return pr_fail(err, PR_BAD_FILE, "%s has no classification head: fine-tune it first",
                        s->model);
     }
-    pr_status status = data_read(&s->data, model, false, &sets, err);
+    pr_status status = data_read(&s->data, model, s->model, false, &sets, err);
     if (status != PR_OK) return status;
     double start = progress_now();
     status = score(model, backend, sets.dev, (int32_t)s->batch_size, &scores, err);

@@ -46,7 +46,7 @@ static pr_status prepare(session *e, pr_error *err) {
                        "collapse %s PLAIN.gguf",
                        s->model, e->model->method->name, s->model);
     }
-    pr_status status = data_read(&s->data, e->model, true, &e->data, err);
+    pr_status status = data_read(&s->data, e->model, s->model, true, &e->data, err);
     if (status != PR_OK) return status;
     tell_data(e);
     const pr_dataset *train = e->data.train;

@@ -192,7 +192,7 @@ static pr_status print_answers(const settings *s, const pr_model *model, const t
 static pr_dataset *tokenize(const settings *s, const pr_model *model, const texts *t,
                             pr_error *err) {
     const char **second = NULL;
-    pr_wordpiece *wordpiece = pr_wordpiece_new(model->vocab, err);
+    pr_wordpiece *wordpiece = data_tokenizer(model, s->model, err);
     if (!wordpiece) return NULL;
     pr_dataset *data = NULL;
     if (s->text_b) second = pr_alloc(t->n, sizeof *second);
