@@ -83,15 +83,15 @@ static void list_settings(const pr_checkpoint_run *run, setting s[SETTINGS]) {
     set_number(&s[n++], "prime", (double)m->options.prime);
     set_number(&s[n++], "seed", (double)o->seed);
     set_number(&s[n++], "epochs", o->epochs);
-    set_number(&s[n++], "batch size", o->batch_size);
-    set_number(&s[n++], "learning rate", o->learning_rate);
-    set_number(&s[n++], "weight decay", o->weight_decay);
-    set_number(&s[n++], "warm-up", o->warmup);
+    set_number(&s[n++], "batch_size", o->batch_size);
+    set_number(&s[n++], "learning_rate", o->learning_rate);
+    set_number(&s[n++], "weight_decay", o->weight_decay);
+    set_number(&s[n++], "warmup", o->warmup);
     set_number(&s[n++], "clip", o->clip);
     set_number(&s[n++], "dropout", (double)m->config.dropout);
-    set_number(&s[n++], "head dropout", (double)m->config.head_dropout);
+    set_number(&s[n++], "head_dropout", (double)m->config.head_dropout);
     set_number(&s[n++], "rows", (double)run->data->n);
-    set_fingerprint(&s[n++], "training data", data_fingerprint(run->data));
+    set_fingerprint(&s[n++], "training_set", data_fingerprint(run->data));
     set_fingerprint(&s[n++], "model", run->fingerprint);
 }
 
@@ -103,16 +103,20 @@ static const char *setting_key(char key[TEXT], const char *name) {
 static pr_status fail_setting(const pr_gguf *file, const setting *s, const char *found,
                               pr_error *err) {
     const char *path = pr_gguf_path(file);
+    char words[TEXT]; /* "batch size" of "batch_size" */
+    snprintf(words, sizeof words, "%s", s->key);
+    for (char *c = words; (c = strchr(c, '_'));)
+        *c = ' ';
     if (s->kind == FINGERPRINT) {
-        return pr_fail(err, PR_BAD_ARGUMENT, "%s: made with another %s", path, s->key);
+        return pr_fail(err, PR_BAD_ARGUMENT, "%s: made with another %s", path, words);
     }
     double was, is;
     if (s->kind == NUMBER && sscanf(found, "%lf", &was) == 1 && sscanf(s->value, "%lf", &is) == 1) {
         return pr_fail(err, PR_BAD_ARGUMENT, "%s: made with %s %.9g; this run has %.9g", path,
-                       s->key, was, is);
+                       words, was, is);
     }
-    return pr_fail(err, PR_BAD_ARGUMENT, "%s: made with %s '%.40s'; this run has '%s'", path,
-                   s->key, found, s->value);
+    return pr_fail(err, PR_BAD_ARGUMENT, "%s: made with %s '%.40s'; this run has '%s'", path, words,
+                   found, s->value);
 }
 
 static pr_status check_settings(const pr_checkpoint_run *run, const pr_gguf *file, pr_error *err) {
