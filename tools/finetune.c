@@ -19,6 +19,8 @@ typedef struct session {
     report report;
     pr_finetune_result result;
     size_t trained; /* parameters, in the first step */
+    int32_t steps;  /* of the whole run; 0: none was made */
+    bool saved;
 } session;
 
 static void tell_data(const session *e) {
@@ -68,19 +70,32 @@ static void tell_method(const session *e) {
     if (!e->text) return;
     fprintf(e->text, "Method %s", s->method_name);
     if (s->method->sized) {
-        fprintf(e->text, ": rank %d, scale %g, primed for %d of %lld epochs",
-                (int)s->method_options.size, (double)s->method_options.scale,
-                (int)s->method_options.prime, (long long)s->epochs);
+        int64_t prime = s->method_options.prime < s->epochs ? s->method_options.prime : s->epochs;
+        fprintf(e->text, ": rank %d, scale %g, primed for %lld of %lld epochs",
+                (int)s->method_options.size, (double)s->method_options.scale, (long long)prime,
+                (long long)s->epochs);
     }
     fprintf(e->text, "; batches of %lld, learning rate %g, seed %lld\n", (long long)s->batch_size,
             s->learning_rate, (long long)s->seed);
     fflush(e->text);
 }
 
+/* At the first step of this process. */
+static void tell_resume(const session *e, const pr_step_report *step) {
+    if (!e->text || !e->s->resume) return;
+    fprintf(e->text, "Going on from %s after step %d of %d\n", e->s->resume, step->step - 1,
+            step->steps);
+    fflush(e->text);
+}
+
 static bool on_step(void *context, const pr_step_report *step) {
     session *e = context;
     size_t all;
-    if (!e->trained) pr_store_totals(e->model->store, &all, &e->trained);
+    if (!e->trained) {
+        pr_store_totals(e->model->store, &all, &e->trained);
+        tell_resume(e, step);
+    }
+    e->steps = step->steps;
     bool go_on = report_step(&e->report, step) && !interrupt_asked();
     /* The loop looks for a checkpoint's name when it stops: a run that is cut off leaves one even
      * if none was asked for. */
@@ -104,11 +119,19 @@ static pr_status check_files(const settings *s, pr_error *err) {
     return status;
 }
 
+static void tell_stop(const session *e) {
+    const settings *s = e->s;
+    if (!e->text || e->result.steps >= e->steps) return;
+    fprintf(e->text, "Stopped after step %d of %d", (int)e->result.steps, (int)e->steps);
+    if (s->run.checkpoint) fprintf(e->text, "; go on with --resume %s", s->run.checkpoint);
+    fputc('\n', e->text);
+}
+
 static pr_status train(session *e, pr_error *err) {
     settings *s = e->s;
     tell_method(e);
-    pr_status status = check_files(s, err);
-    if (status == PR_OK && s->log) {
+    pr_status status = PR_OK;
+    if (s->log) {
         status = report_open_log(&e->report, s->log, s->resume != NULL, err);
     }
     if (status != PR_OK) return status;
@@ -118,19 +141,21 @@ static pr_status train(session *e, pr_error *err) {
                              &e->result, err);
     progress_erase(&e->report.bar);
     if (status != PR_OK) return status;
-    return pr_model_save(e->model, s->out, s->collapse, err);
+    tell_stop(e);
+    /* A run that its log stopped, which report_end tells, has its checkpoint to go on from. */
+    if (e->report.log_failed && e->result.cancelled) return PR_OK;
+    status = pr_model_save(e->model, s->out, s->collapse, err);
+    e->saved = status == PR_OK;
+    return status;
 }
 
 static void tell_end(const session *e) {
     const settings *s = e->s;
     char seconds[FORMAT_SIZE], peak[FORMAT_SIZE];
     if (!e->text) return;
-    if (e->result.cancelled) {
-        fprintf(e->text, "Stopped after step %d; go on with --resume %s\n", (int)e->result.steps,
-                s->run.checkpoint);
-    }
-    fprintf(e->text, "Saved %s after %d steps; %s in all, at most %s planned\n", s->out,
-            (int)e->result.steps, format_seconds(seconds, progress_now() - e->report.started),
+    fprintf(e->text, "Saved %s after %d %s; %s in all, at most %s planned\n", s->out,
+            (int)e->result.steps, e->result.steps == 1 ? "step" : "steps",
+            format_seconds(seconds, progress_now() - e->report.started),
             format_bytes(peak, e->result.peak_planned));
 }
 
@@ -139,10 +164,9 @@ static bool print_summary(const session *e) {
     report_summary summary = {.method = s->method_name,
                               .rank = s->method_options.size,
                               .prime = s->method_options.prime,
-                              .seed = (uint64_t)s->seed,
-                              .trained = e->trained};
-    size_t trained;
-    pr_store_totals(e->model->store, &summary.total, &trained);
+                              .seed = (uint64_t)s->seed};
+    pr_store_totals(e->model->store, &summary.total, &summary.trained);
+    if (e->trained) summary.trained = e->trained;
     return report_json(&e->report, &summary, stdout);
 }
 
@@ -150,8 +174,9 @@ static bool print_summary(const session *e) {
 
 static void print_phase(FILE *out, const pr_phase_report *p) {
     char trained[FORMAT_SIZE], flops[FORMAT_SIZE];
-    fprintf(out, "Epochs %d to %d: %s parameters train, %s a step\n  ", p->first + 1, p->end,
-            format_count(trained, p->trained), format_flops(flops, p->plan.flops));
+    fprintf(out, p->first + 1 == p->end ? "Epoch %d" : "Epochs %d to %d", p->first + 1, p->end);
+    fprintf(out, ": %s parameters train, %s a step\n  ", format_count(trained, p->trained),
+            format_flops(flops, p->plan.flops));
     report_plan(out, &p->plan);
     fputc('\n', out);
 }
@@ -196,9 +221,10 @@ static pr_status finetune(session *e, pr_error *err) {
     settings *s = e->s;
     if (!s->quiet) e->text = s->json ? stderr : stdout;
     pr_status status = report_begin(&e->report, e->text, err);
+    if (status == PR_OK && !s->dry_run) status = check_files(s, err);
     if (status == PR_OK) status = prepare(e, err);
     if (status == PR_OK) status = s->dry_run ? dry_run(e, err) : train(e, err);
-    if (status == PR_OK && !s->dry_run) {
+    if (e->saved) {
         tell_end(e);
         if (s->json && !print_summary(e)) {
             status = pr_fail(err, PR_IO, "the JSON line can't be written");

@@ -166,6 +166,10 @@ static void check_use(const cli_program *program, settings *s) {
     if (s->save_every && !s->checkpoint) {
         cli_wrong_use(program, "--save-every needs --checkpoint FILE");
     }
+    if (s->dry_run && s->quiet && !s->json) {
+        cli_wrong_use(program,
+                      "--dry-run and --quiet leave nothing to print: did you mean --json?");
+    }
 }
 
 /* Names of files that were not given. */
