@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,6 +291,7 @@ static void check_arguments(const cli_program *program, int n, char **argument) 
 int cli_parse(const cli_program *program, int argc, char **argv) {
     struct option longs[CLI_MOST_OPTIONS + 3]; /* with help, version and an end */
     fill_long_options(program, longs);
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond the user's limit is a failed write, no crash */
     opterr = 0;
     int code, index = 0;
     while ((code = getopt_long(argc, argv, ":h", longs, &index)) != -1) {

@@ -89,6 +89,19 @@ const char *data_name(const data_choice *c) {
     return c->dev_file ? c->dev_file : "the sample data";
 }
 
+static bool is_task_file(const data_choice *c, pr_split split, const char *path) {
+    char *file = pr_task_path(c->task, c->folder, split, NULL);
+    bool same = file && path_is_same(path, file);
+    pr_free(file);
+    return same;
+}
+
+bool data_is_input(const data_choice *c, const char *path) {
+    if (c->task) return is_task_file(c, PR_TRAIN, path) || is_task_file(c, PR_DEV, path);
+    return (c->train_file && path_is_same(path, c->train_file)) ||
+           (c->dev_file && path_is_same(path, c->dev_file));
+}
+
 void data_tell_truncated(FILE *out, size_t truncated, int64_t max_length) {
     char n[FORMAT_SIZE];
     if (!truncated) return;

@@ -34,6 +34,9 @@ void data_check(const cli_program *program, data_choice *choice, bool training);
 const char *data_name(const data_choice *choice);
 bool data_is_sample(const data_choice *choice);
 
+/* Whether a path leads to a file that would be read. */
+bool data_is_input(const data_choice *choice, const char *path);
+
 /* Prints a line on how many texts lost their ends, if any did. */
 void data_tell_truncated(FILE *out, size_t truncated, int64_t max_length);
 

@@ -133,8 +133,7 @@ static void check_outputs(const cli_program *program, const settings *s) {
     const struct {
         const char *option, *path;
     } outputs[] = {{"--out", s->out}, {"--checkpoint", s->checkpoint}, {"--log", s->log}};
-    const char *inputs[] = {s->data.train_file, s->data.dev_file, s->resume};
-    enum { OUTPUTS = 3, INPUTS = 3, RESUME = 2 };
+    enum { OUTPUTS = 3 };
     for (int i = 0; i < OUTPUTS; i++) {
         const char *path = outputs[i].path;
         if (!path) continue;
@@ -142,13 +141,11 @@ static void check_outputs(const cli_program *program, const settings *s) {
             cli_wrong_use(program, "%s '%s' is the input itself: name another file",
                           outputs[i].option, path);
         }
-        for (int k = 0; k < INPUTS; k++) {
-            /* A resumed run may write its checkpoints where it found one. */
-            if (!inputs[k] || (k == RESUME && path == s->checkpoint)) continue;
-            if (path_is_same(path, inputs[k])) {
-                cli_wrong_use(program, "%s '%s' is an input: name another file", outputs[i].option,
-                              path);
-            }
+        /* A resumed run may write its checkpoints where it found one. */
+        bool resumed = s->resume && path != s->checkpoint && path_is_same(path, s->resume);
+        if (resumed || data_is_input(&s->data, path)) {
+            cli_wrong_use(program, "%s '%s' is an input: name another file", outputs[i].option,
+                          path);
         }
         for (int k = 0; k < i; k++) {
             if (!outputs[k].path) continue;
