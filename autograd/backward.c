@@ -116,6 +116,7 @@ static void visit(walk *w, int32_t index) {
         return;
     }
     int32_t rule_from = pr_graph_nodes(w->g);
+    pr_graph_scope(w->g, "gradient/%s", n.name);
     n.op->vjp(w->g, &n, dy, need, dx);
     if (pr_graph_check(w->g, NULL) != PR_OK) return;
     for (int k = 0; k < n.op->n_in; k++) {

@@ -111,6 +111,21 @@ static void gradients_that_meet_are_added(void **state) {
     free_net(&n);
 }
 
+/* So that a fault in a gradient tells where it lies. */
+static void gradients_are_named_by_their_nodes(void **state) {
+    (void)state;
+    net n;
+    make_net(&n);
+    pr_store_require_grad(n.store, "*", true, NULL);
+    pr_trainer *t = make_trainer(&n);
+    pr_error err = {0};
+    assert_int_equal(pr_trainer_prepare(t, (pr_extent){.sentences = B}, &err), PR_OK);
+    assert_true(pr_graph_find(n.g, "gradient/gelu/gelu_grad") != 0);
+    assert_true(pr_graph_find(n.g, "gradient/matmul/matmul") != 0);
+    pr_trainer_free(t);
+    free_net(&n);
+}
+
 static void the_frozen_cost_nothing(void **state) {
     (void)state;
     net n;
@@ -204,6 +219,7 @@ static void an_op_without_a_gradient_is_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_that_meet_are_added),
+        cmocka_unit_test(gradients_are_named_by_their_nodes),
         cmocka_unit_test(the_frozen_cost_nothing),
         cmocka_unit_test(a_flip_there_and_back_derives_the_same),
         cmocka_unit_test(a_table_read_twice),

@@ -201,7 +201,7 @@ static pr_status feed_all(pr_trainer *t, pr_plan *plan, pr_extent extent, const 
 
 /* The watch that finds where numbers stop being finite. */
 typedef struct first_fault {
-    int32_t step;
+    int32_t step; /* 1, 2, ..., as reports count them */
     pr_error *err;
 } first_fault;
 
@@ -228,7 +228,7 @@ static pr_status look_for_fault(void *context, const pr_call *call, const pr_op 
 static pr_status name_fault(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
                             pr_error *err) {
     pr_error ignored = {.code = PR_OK};
-    first_fault f = {t->steps, err};
+    first_fault f = {t->steps + 1, err};
     if (t->backend->host_visible) {
         pr_plan_set_watch(t->training, look_for_fault, &f);
         if (feed_all(t, t->training, extent, feeds, n_feeds, &ignored) == PR_OK) {
@@ -237,7 +237,7 @@ static pr_status name_fault(pr_trainer *t, pr_extent extent, const pr_feed *feed
         pr_plan_set_watch(t->training, NULL, NULL);
     }
     return pr_fail(err, PR_NOT_FINITE, "step %d: the loss or a gradient is not finite",
-                   (int)t->steps);
+                   (int)f.step);
 }
 
 pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
