@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "autograd/backward.h"
@@ -201,7 +202,7 @@ static pr_status feed_all(pr_trainer *t, pr_plan *plan, pr_extent extent, const 
 
 /* The watch that finds where numbers stop being finite. */
 typedef struct first_fault {
-    int32_t step; /* 1, 2, ..., as reports count them */
+    const char *when; /* "step 3: ", or nothing */
     pr_error *err;
 } first_fault;
 
@@ -217,27 +218,32 @@ static pr_status look_for_fault(void *context, const pr_call *call, const pr_op 
         for (size_t i = 0; i < n; i++) {
             if (isfinite(x[i])) continue;
             return pr_fail(f->err, PR_NOT_FINITE,
-                           "step %d: %s '%s' is the first to compute %s (element %zu)",
-                           (int)f->step, op->name, call->name, isnan(x[i]) ? "NaN" : "infinity", i);
+                           "%s%s '%s' is the first to compute %s (element %zu)", f->when, op->name,
+                           call->name, isnan(x[i]) ? "NaN" : "infinity", i);
         }
     }
     return PR_OK;
 }
 
 /* Runs the batch again, looking at every node; its updates still change nothing. */
-static pr_status name_fault(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
-                            pr_error *err) {
+static pr_status name_fault(pr_trainer *t, pr_plan *plan, pr_extent extent, const pr_feed *feeds,
+                            int n_feeds, pr_error *err) {
     pr_error ignored = {.code = PR_OK};
-    first_fault f = {t->steps + 1, err};
-    if (t->backend->host_visible) {
-        pr_plan_set_watch(t->training, look_for_fault, &f);
-        if (feed_all(t, t->training, extent, feeds, n_feeds, &ignored) == PR_OK) {
-            pr_plan_run(t->training, extent, &ignored);
-        }
-        pr_plan_set_watch(t->training, NULL, NULL);
+    char when[32] = "";
+    /* Steps count from 1, as in reports; a trainer without a loss makes none. */
+    if (plan == t->training) snprintf(when, sizeof when, "step %d: ", (int)t->steps + 1);
+    if (plan != t->training && t->loss) {
+        snprintf(when, sizeof when, "after step %d: ", (int)t->steps);
     }
-    return pr_fail(err, PR_NOT_FINITE, "step %d: the loss or a gradient is not finite",
-                   (int)f.step);
+    first_fault f = {when, err};
+    if (t->backend->host_visible) {
+        pr_plan_set_watch(plan, look_for_fault, &f);
+        if (feed_all(t, plan, extent, feeds, n_feeds, &ignored) == PR_OK) {
+            pr_plan_run(plan, extent, &ignored);
+        }
+        pr_plan_set_watch(plan, NULL, NULL);
+    }
+    return pr_fail(err, PR_NOT_FINITE, "%sa result is not finite", when);
 }
 
 pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
@@ -253,13 +259,15 @@ pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds,
     if (status == PR_OK) status = pr_plan_fetch(t->training, t->loss, extent, loss, err);
     if (status == PR_OK) status = pr_plan_fetch(t->training, t->factor, extent, &factor, err);
     if (status != PR_OK) return status;
-    if (!isfinite(*loss) || !isfinite(factor)) return name_fault(t, extent, feeds, n_feeds, err);
+    if (!isfinite(*loss) || !isfinite(factor)) {
+        return name_fault(t, t->training, extent, feeds, n_feeds, err);
+    }
     t->steps++;
     return PR_OK;
 }
 
-pr_status pr_trainer_evaluate(pr_trainer *t, pr_tid wanted, pr_extent extent, const pr_feed *feeds,
-                              int n_feeds, void *out, pr_error *err) {
+static pr_status evaluate(pr_trainer *t, pr_tid wanted, pr_extent extent, const pr_feed *feeds,
+                          int n_feeds, void *out, pr_error *err) {
     pr_status status = derive(t, err);
     if (status == PR_OK && (wanted != t->evaluated || !has_room(t->evaluation, extent))) {
         t->evaluated = wanted;
@@ -269,6 +277,26 @@ pr_status pr_trainer_evaluate(pr_trainer *t, pr_tid wanted, pr_extent extent, co
     if (status == PR_OK) status = pr_plan_run(t->evaluation, extent, err);
     if (status == PR_OK) status = pr_plan_fetch(t->evaluation, wanted, extent, out, err);
     return status;
+}
+
+static bool all_finite(const float *x, size_t n) {
+    bool finite = true;
+    for (size_t i = 0; i < n; i++)
+        finite &= isfinite(x[i]) != 0;
+    return finite;
+}
+
+pr_status pr_trainer_evaluate(pr_trainer *t, pr_tid wanted, pr_extent extent, const pr_feed *feeds,
+                              int n_feeds, void *out, pr_error *err) {
+    pr_status status = evaluate(t, wanted, extent, feeds, n_feeds, out, err);
+    if (status != PR_OK) return status;
+    const pr_tensor *tensor = pr_graph_tensor(t->g, wanted);
+    size_t n;
+    if (tensor->dtype != PR_F32 || !pr_shape_count(pr_shape_bind(tensor->shape, extent), &n) ||
+        all_finite(out, n)) {
+        return PR_OK;
+    }
+    return name_fault(t, t->evaluation, extent, feeds, n_feeds, err);
 }
 
 pr_status pr_trainer_gradient(pr_trainer *t, pr_tid param, pr_extent extent, const pr_feed *feeds,
@@ -285,7 +313,7 @@ pr_status pr_trainer_gradient(pr_trainer *t, pr_tid param, pr_extent extent, con
         return pr_fail(err, PR_BAD_ARGUMENT, "'%s' has no gradient",
                        pr_graph_tensor(t->g, param)->name);
     }
-    return pr_trainer_evaluate(t, gradient, extent, feeds, n_feeds, out, err);
+    return evaluate(t, gradient, extent, feeds, n_feeds, out, err);
 }
 
 int32_t pr_trainer_steps(const pr_trainer *t) {

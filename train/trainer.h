@@ -49,7 +49,7 @@ pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds,
                           float *loss, pr_error *err);
 
 /* Runs the forward part without dropout and copies `wanted`, its shape bound to the extent, to out.
- */
+ * PR_NOT_FINITE, naming the first node that went wrong, when any of it is not finite. */
 pr_status pr_trainer_evaluate(pr_trainer *t, pr_tid wanted, pr_extent extent, const pr_feed *feeds,
                               int n_feeds, void *out, pr_error *err);
 
