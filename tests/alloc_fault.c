@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 static atomic_long count, failing, live;
+static atomic_bool paused;
 
 void alloc_fault_arm(long k) {
     count = 0;
@@ -20,8 +21,12 @@ long alloc_fault_live(void) {
     return live;
 }
 
+void alloc_fault_pause(bool pause) {
+    paused = pause;
+}
+
 static bool fails(void) {
-    return ++count == failing;
+    return !paused && ++count == failing;
 }
 
 static void *counted(void *block) {

@@ -9,6 +9,10 @@
 /* Counts from 1 again; allocation number k fails, and no other. 0: none does. */
 void alloc_fault_arm(long k);
 
+/* What is allocated until pause is called with false neither counts nor fails: a body's own doings,
+ * which are not under test. */
+void alloc_fault_pause(bool paused);
+
 /* How many allocations there were since the last call of alloc_fault_arm. */
 long alloc_fault_count(void);
 

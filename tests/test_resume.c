@@ -1,115 +1,162 @@
-/* A run stopped at any step and resumed ends in the same file, bit for bit, as
- * one that was not. */
-#include <unistd.h>
-
-#include "backends/cpu.h"
-#include "graph/memory.h"
+/* A run stopped at any step and resumed ends in the same file, bit for bit, as one that was not,
+ * and its losses and scores on the way are the same. */
+#include "tests/scratch.h"
 #include "tests/test.h"
-#include "tests/toy_model.h"
-#include "train/finetune.h"
+#include "tests/toy_run.h"
 
-enum { ROWS = 22, BATCH = 4, EPOCHS = 3, PER_EPOCH = 6, STEPS = EPOCHS * PER_EPOCH };
+static char checkpoint[512], older[512];
 
-typedef struct bytes {
-    unsigned char *data;
-    size_t n;
-} bytes;
-
-static bytes read_file(const char *path) {
-    bytes b = {0};
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    fseek(f, 0, SEEK_END);
-    b.n = (size_t)ftell(f);
-    rewind(f);
-    b.data = malloc(b.n);
-    assert_int_equal(fread(b.data, 1, b.n, f), b.n);
-    fclose(f);
-    return b;
+static int set_up(void **state) {
+    if (scratch_make(state)) return -1;
+    snprintf(checkpoint, sizeof checkpoint, "%s", scratch_path("checkpoint"));
+    snprintf(older, sizeof older, "%s", scratch_path("older"));
+    return 0;
 }
 
-/* Trains from the start, or from a checkpoint, up to max_steps; returns the
- * saved model. */
-static bytes run(const char *method, int32_t max_steps, const char *checkpoint, const char *resume,
-                 int threads) {
-    pr_error err = {0};
-    pr_backend *backend = pr_cpu_new(threads, &err);
-    pr_model *model = toy_model(PR_BERT, backend, 1);
-    const pr_method *m = pr_method_find(method);
-    pr_method_options mo = m->defaults;
-    if (m->sized) mo.size = 4;
-    mo.seed = 9;
-    pr_model_set_method(model, m, &mo, &err);
-    pr_dataset *train = toy_data(ROWS, 3), *dev = toy_data(10, 4);
-    pr_finetune_options o = pr_finetune_default();
-    o.epochs = EPOCHS;
-    o.batch_size = BATCH;
-    o.learning_rate = 1e-2;
-    o.seed = 7;
-    o.max_steps = max_steps;
-    o.checkpoint = checkpoint;
-    o.resume = resume;
-    pr_finetune_result result;
-    pr_finetune_run(model, backend, train, dev, &o, NULL, &result, &err);
-    assert_string_equal(err.message, "");
-    assert_int_equal(result.steps, max_steps ? max_steps : STEPS);
-    char path[] = "/tmp/primer-resume-XXXXXX";
-    close(mkstemp(path));
-    pr_model_save(model, path, false, &err);
-    assert_string_equal(err.message, "");
-    bytes saved = read_file(path);
-    unlink(path);
-    pr_dataset_free(train);
-    pr_dataset_free(dev);
-    pr_model_free(model);
-    pr_backend_free(backend);
-    return saved;
-}
-
-static void resume_everywhere(const char *method) {
-    char checkpoint[] = "/tmp/primer-checkpoint-XXXXXX";
-    close(mkstemp(checkpoint));
-    bytes whole = run(method, 0, NULL, NULL, 2);
-    for (int32_t stop = 1; stop < STEPS; stop++) {
-        bytes part = run(method, stop, checkpoint, NULL, 2);
-        bytes rest = run(method, 0, NULL, checkpoint, 2);
-        assert_int_equal(rest.n, whole.n);
-        assert_memory_equal(rest.data, whole.data, whole.n);
-        assert_true(part.n == whole.n && memcmp(part.data, whole.data, whole.n) != 0);
-        free(part.data);
-        free(rest.data);
+/* From step `first` (1, 2, ...) on, b did as a did. */
+static void assert_same_course(const toy_result *a, const toy_result *b, int32_t first) {
+    for (int32_t step = first; step <= RUN_STEPS; step++) {
+        float x = a->loss[step - 1], y = b->loss[step - 1];
+        if (x != y) fail_msg("step %d: loss %a, not %a", (int)step, y, x);
     }
-    free(whole.data);
-    unlink(checkpoint);
+    for (int32_t epoch = (first - 1) / RUN_EPOCH_STEPS; epoch < RUN_EPOCHS; epoch++) {
+        assert_true(a->epoch_loss[epoch] == b->epoch_loss[epoch]);
+        assert_true(a->score[epoch] == b->score[epoch]);
+    }
+    assert_same_file(a, b);
+}
+
+static void resume_everywhere(const char *method, int32_t prime, int flips) {
+    toy_run run = toy_run_default(method, prime);
+    run.model = toy_run_model(PR_BERT);
+    toy_result whole = toy_run_through(&run);
+    assert_int_equal(whole.flips, flips);
+    for (int32_t stop = 1; stop <= RUN_STEPS; stop++) {
+        toy_run first = run, second = run;
+        first.options.max_steps = stop;
+        first.options.checkpoint = checkpoint;
+        second.options.resume = checkpoint;
+        toy_result part = toy_run_through(&first), rest = toy_run_through(&second);
+        assert_int_equal(part.result.steps, stop);
+        assert_int_equal(rest.result.steps, RUN_STEPS);
+        if (stop < RUN_STEPS) assert_memory_not_equal(part.file, whole.file, whole.size);
+        assert_same_course(&whole, &rest, stop + 1);
+        free(part.file);
+        free(rest.file);
+    }
+    free(whole.file);
 }
 
 static void full_resumes_at_any_step(void **state) {
     (void)state;
-    resume_everywhere("full");
+    resume_everywhere("full", 0, 0);
 }
 
-static void learner_resumes_at_any_step(void **state) {
+static void learner_resumes_around_a_flip_at_step_6(void **state) {
     (void)state;
-    resume_everywhere("learner"); /* prime 2: the flip comes at step 12 */
+    resume_everywhere("learner", 1, 1);
 }
 
-static void threads_do_not_matter(void **state) {
+static void learner_resumes_around_a_flip_at_step_12(void **state) {
     (void)state;
-    bytes one = run("learner", 0, NULL, NULL, 1);
-    for (int threads = 2; threads <= 4; threads++) {
-        bytes more = run("learner", 0, NULL, NULL, threads);
-        assert_int_equal(one.n, more.n);
-        assert_memory_equal(one.data, more.data, one.n);
-        free(more.data);
+    resume_everywhere("learner", 2, 1);
+}
+
+/* A process that died: its last checkpoint is from some steps before. The copy of a checkpoint is
+ * made when the step after it has been made. */
+typedef struct crash {
+    int32_t every, at;
+} crash;
+
+static bool copy_checkpoint(void *context, const pr_step_report *report) {
+    const crash *c = context;
+    if (report->step == c->at + 1) {
+        size_t size;
+        unsigned char *bytes = scratch_read(checkpoint, &size);
+        scratch_write(older, bytes, size);
+        free(bytes);
     }
-    free(one.data);
+    return true;
+}
+
+static void any_saved_checkpoint_serves(void **state) {
+    (void)state;
+    static const crash crashes[] = {{4, 4}, {4, 8}, {4, 12}, {4, 16}, {6, 6}, {6, 12}, {1, 17}};
+    static const char *const methods[] = {"full", "learner"};
+    for (int m = 0; m < 2; m++) {
+        toy_run run = toy_run_default(methods[m], 2);
+        run.model = toy_run_model(PR_DISTILBERT);
+        toy_result whole = toy_run_through(&run);
+        for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) {
+            crash c = crashes[i];
+            toy_run saving = run, second = run;
+            saving.options.save_every = c.every;
+            saving.options.checkpoint = checkpoint;
+            saving.step = copy_checkpoint;
+            saving.context = &c;
+            second.options.resume = older;
+            toy_result all = toy_run_through(&saving), rest = toy_run_through(&second);
+            assert_same_course(&whole, &all, 1); /* saving changes nothing */
+            assert_true(rest.loss[c.at - 1] == 0.0f);
+            assert_same_course(&whole, &rest, c.at + 1);
+            free(all.file);
+            free(rest.file);
+        }
+        free(whole.file);
+    }
+}
+
+static bool stop_at_seven(void *context, const pr_step_report *report) {
+    (void)context;
+    return report->step < 7;
+}
+
+static void a_cancelled_run_goes_on(void **state) {
+    (void)state;
+    toy_run run = toy_run_default("learner", 1), first = run;
+    first.model = run.model = toy_run_model(PR_BERT);
+    toy_result whole = toy_run_through(&run);
+    first.step = stop_at_seven;
+    first.options.checkpoint = run.options.resume = checkpoint;
+    toy_result part = toy_run_through(&first), rest = toy_run_through(&run);
+    assert_true(part.result.cancelled && !rest.result.cancelled && !whole.result.cancelled);
+    assert_int_equal(part.result.steps, 7);
+    assert_true(part.loss[6] != 0.0f && part.loss[7] == 0.0f);
+    assert_same_course(&whole, &rest, 8);
+    free(whole.file);
+    free(part.file);
+    free(rest.file);
+}
+
+/* Stopped and resumed time and again, on other numbers of threads each time. */
+static void a_run_in_pieces_is_the_same(void **state) {
+    (void)state;
+    toy_run run = toy_run_default("full", 0);
+    run.model = toy_run_model(PR_BERT);
+    toy_result whole = toy_run_through(&run);
+    for (int32_t stop = 3; stop < RUN_STEPS; stop += 3) {
+        run.threads = stop % 4 + 1;
+        run.options.checkpoint = checkpoint;
+        run.options.max_steps = stop;
+        toy_result part = toy_run_through(&run);
+        run.options.resume = checkpoint;
+        free(part.file);
+    }
+    run.options.max_steps = 0;
+    toy_result rest = toy_run_through(&run);
+    assert_same_file(&whole, &rest);
+    free(whole.file);
+    free(rest.file);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(full_resumes_at_any_step),
-        cmocka_unit_test(learner_resumes_at_any_step),
-        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test_teardown(full_resumes_at_any_step, scratch_empty),
+        cmocka_unit_test_teardown(learner_resumes_around_a_flip_at_step_6, scratch_empty),
+        cmocka_unit_test_teardown(learner_resumes_around_a_flip_at_step_12, scratch_empty),
+        cmocka_unit_test_teardown(any_saved_checkpoint_serves, scratch_empty),
+        cmocka_unit_test_teardown(a_cancelled_run_goes_on, scratch_empty),
+        cmocka_unit_test_teardown(a_run_in_pieces_is_the_same, scratch_empty),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, scratch_remove);
 }

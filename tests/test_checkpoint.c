@@ -1,0 +1,305 @@
+/* Checkpoints: all that comes back from one, what one is refused for, and broken ones. */
+#include "tests/scene.h"
+#include "tests/scratch.h"
+#include "tests/test.h"
+#include "tests/toy_run.h"
+#include "train/checkpoint.h"
+
+enum { STEPS = 5, STOP = 9, ROWS = 24 };
+
+/* ---- what comes back ---- */
+
+/* Embeddings that train by rows, and a matrix that begins after STEPS steps. */
+static const char late[] = "blk.1.ffn_up.weight";
+
+static void open_scene(scene *s) {
+    const scene_options o = scene_default(PR_BERT, "full");
+    pr_error err = {0};
+    scene_open(s, &o, toy_data(ROWS, 3));
+    pr_store_require_grad(s->model->store, late, false, &err);
+    assert_string_equal(err.message, "");
+}
+
+static void begin_late(scene *s) {
+    pr_error err = {0};
+    pr_store_require_grad(s->model->store, late, true, &err);
+    assert_string_equal(err.message, "");
+}
+
+static void assert_same_block(const pr_param *p, const void *a, const void *b, size_t bytes) {
+    bool same = a && b ? memcmp(a, b, bytes) == 0 : a == b;
+    if (!same) fail_msg("%s is not what it was", p->name);
+}
+
+static void assert_same_store(const pr_store *a, const pr_store *b) {
+    for (int i = 0; i < pr_store_count(a); i++) {
+        const pr_param *p = pr_store_param(a, i), *q = pr_store_param(b, i);
+        assert_same_block(p, p->data, q->data, p->bytes);
+        for (int k = 0; k < PR_STATE_SLOTS; k++)
+            assert_same_block(p, p->state[k], q->state[k], p->state_bytes[k]);
+        assert_int_equal(p->since, q->since);
+    }
+}
+
+static void everything_comes_back(void **state) {
+    (void)state;
+    scene s, t;
+    pr_error err = {0};
+    pr_finetune_options options = pr_finetune_default();
+    const pr_checkpoint at = {2 * STEPS, 3, 0.1 + 0.2};
+    pr_checkpoint found = {0};
+    const char *path = scratch_path("checkpoint");
+    open_scene(&s);
+    pr_checkpoint_run run = {s.model, &options, 1000, 1, pr_checkpoint_fingerprint(s.model)};
+    scene_steps(&s, STEPS);
+    begin_late(&s);
+    scene_steps(&s, STEPS);
+    pr_trainer_catch_up(s.trainer, &err);
+    pr_checkpoint_save(&run, &at, path, &err);
+    open_scene(&t);
+    begin_late(&t);
+    run.model = t.model;
+    pr_checkpoint_peek(&run, path, &found, &err);
+    pr_store_settle(t.model->store, 0, &err);
+    pr_checkpoint_load(t.model, path, &err);
+    assert_string_equal(err.message, "");
+    assert_int_equal(found.step, at.step);
+    assert_int_equal(found.epoch_steps, at.epoch_steps);
+    assert_true(found.epoch_loss == at.epoch_loss);
+    assert_int_equal(scene_param(&t, late)->since, STEPS);
+    assert_same_store(s.model->store, t.model->store);
+    scene_close(&s);
+    scene_close(&t);
+}
+
+/* ---- refusals ---- */
+
+static const char *make_checkpoint(toy_run *run) {
+    static char path[512];
+    snprintf(path, sizeof path, "%s", scratch_path("checkpoint"));
+    toy_run first = *run;
+    first.options.max_steps = STOP;
+    first.options.checkpoint = path;
+    toy_result part = toy_run_through(&first);
+    free(part.file);
+    run->options.resume = path;
+    return path;
+}
+
+static void assert_refused(const toy_run *run, pr_status status, const char *message) {
+    toy_result result;
+    pr_error err = {0};
+    assert_int_equal(toy_run_make(run, &result, &err), status);
+    assert_int_equal(err.code, status);
+    assert_says(err.message, message);
+    assert_int_equal(result.result.steps, 0);
+    free(result.file);
+}
+
+static void another_run_is_refused(void **state) {
+    (void)state;
+    toy_run good = toy_run_default("learner", 1);
+    good.model = toy_run_model(PR_BERT);
+    make_checkpoint(&good);
+    enum { CASES = 12 };
+    static const char *const said[CASES] = {
+        "another seed: expected 8, found 7",
+        "another batch size: expected 2, found 4",
+        "another epochs: expected 4, found 3",
+        "another learning rate: expected 0.02, found 0.01",
+        "another weight decay: expected 0, found 0.01",
+        "another warm-up: expected 0.5, found 0",
+        "another clip: expected 2, found 1",
+        "another seed: expected 9007199254740993, found 7",
+        "another training set: expected ",
+        "another model: expected ",
+        "another method: expected full, found learner",
+        "another prime: expected 2, found 1",
+    };
+    toy_run other[CASES];
+    for (int i = 0; i < CASES; i++)
+        other[i] = good;
+    other[0].options.seed = 8;
+    other[1].options.batch_size = 2;
+    other[2].options.epochs = 4;
+    other[3].options.learning_rate = 0.02;
+    other[4].options.weight_decay = 0.0;
+    other[5].options.warmup = 0.5;
+    other[6].options.clip = 2.0;
+    other[7].options.seed = 9007199254740993u;
+    other[8].data_seed = 5; /* as many rows */
+    other[9].model_seed = 1;
+    other[10] = toy_run_default("full", 0);
+    other[10].model = good.model;
+    other[10].options.resume = good.options.resume;
+    other[11].prime = 2;
+    for (int i = 0; i < CASES; i++)
+        assert_refused(&other[i], PR_BAD_FILE, said[i]);
+    toy_result result = toy_run_through(&good);
+    free(result.file);
+}
+
+static void a_data_set_is_told_by_all_of_it(void **state) {
+    (void)state;
+    pr_dataset *data = toy_data(ROWS, 3);
+    uint64_t whole = pr_checkpoint_data(data);
+    assert_true(whole != pr_checkpoint_data(&(pr_dataset){.start = (size_t[1]){0}}));
+    data->ids[data->start[ROWS] - 1]++;
+    assert_true(pr_checkpoint_data(data) != whole);
+    data->ids[data->start[ROWS] - 1]--;
+    data->label[ROWS - 1] ^= 1;
+    assert_true(pr_checkpoint_data(data) != whole);
+    data->label[ROWS - 1] ^= 1;
+    data->start[ROWS - 1]--;
+    assert_true(pr_checkpoint_data(data) != whole);
+    data->start[ROWS - 1]++;
+    assert_true(pr_checkpoint_data(data) == whole);
+    float target[ROWS] = {0};
+    data->target = target;
+    uint64_t with_targets = pr_checkpoint_data(data);
+    target[ROWS - 1] = 0.5f;
+    assert_true(pr_checkpoint_data(data) != with_targets);
+    data->target = NULL;
+    pr_dataset_free(data);
+}
+
+static void a_tensor_of_another_shape_is_refused(void **state) {
+    (void)state;
+    scene s, t;
+    pr_error err = {0};
+    scene_options o = scene_default(PR_BERT, "full");
+    pr_finetune_options options = pr_finetune_default();
+    const char *path = scratch_path("checkpoint");
+    scene_open(&s, &o, toy_data(ROWS, 3));
+    const pr_checkpoint_run run = {s.model, &options, 1000, 1, 2};
+    scene_steps(&s, 1);
+    pr_trainer_catch_up(s.trainer, &err);
+    pr_checkpoint_save(&run, &(pr_checkpoint){1, 1, 0.5}, path, &err);
+    o.config.ffn /= 2;
+    scene_open(&t, &o, toy_data(ROWS, 3));
+    pr_store_settle(t.model->store, 0, &err);
+    assert_string_equal(err.message, "");
+    assert_int_equal(pr_checkpoint_load(t.model, path, &err), PR_BAD_FILE);
+    assert_says(err.message, "tensor 'blk.0.ffn_up.weight' has not the shape");
+    scene_close(&s);
+    scene_close(&t);
+}
+
+/* 2^53 and 2^53 + 1 are one number to a double. */
+static void large_seeds_are_told_apart(void **state) {
+    (void)state;
+    toy_run run = toy_run_default("full", 0);
+    run.model = toy_run_model(PR_BERT);
+    run.options.seed = 9007199254740992u;
+    make_checkpoint(&run);
+    run.options.seed++;
+    assert_refused(&run, PR_BAD_FILE, "expected 9007199254740993, found 9007199254740992");
+}
+
+static void what_is_no_checkpoint_is_refused(void **state) {
+    (void)state;
+    toy_run run = toy_run_default("full", 0);
+    run.model = toy_run_model(PR_BERT);
+    run.options.resume = scratch_path("none");
+    assert_refused(&run, PR_IO, "none");
+    run.options.resume = scratch_folder();
+    assert_refused(&run, PR_IO, scratch_folder());
+    run.options.resume = run.model;
+    assert_refused(&run, PR_BAD_FILE, "primer.checkpoint.method");
+    scratch_write(scratch_path("text"), "hello", 5);
+    run.options.resume = scratch_path("text");
+    assert_refused(&run, PR_BAD_FILE, "text");
+}
+
+static void a_step_outside_the_run_is_refused(void **state) {
+    (void)state;
+    scene s;
+    pr_error err = {0};
+    pr_finetune_options options = pr_finetune_default();
+    pr_checkpoint found = {0};
+    const char *path = scratch_path("checkpoint");
+    open_scene(&s);
+    const pr_checkpoint_run run = {s.model, &options, 33, 1, 2}; /* 5 epochs of 3 steps */
+    pr_checkpoint_save(&run, &(pr_checkpoint){16, 1, 0.0}, path, &err);
+    assert_string_equal(err.message, "");
+    assert_int_equal(pr_checkpoint_peek(&run, path, &found, &err), PR_BAD_FILE);
+    assert_says(err.message, "'primer.checkpoint.step' is 16, expected 0 to 15");
+    err = (pr_error){0};
+    pr_checkpoint_save(&run, &(pr_checkpoint){15, 4, 0.0}, path, &err);
+    assert_int_equal(pr_checkpoint_peek(&run, path, &found, &err), PR_BAD_FILE);
+    assert_says(err.message, "'primer.checkpoint.epoch_steps' is 4, expected 0 to 3");
+    scene_close(&s);
+}
+
+static void a_checkpoint_that_cannot_be_written_ends_the_run(void **state) {
+    (void)state;
+    toy_run run = toy_run_default("full", 0);
+    toy_result result;
+    pr_error err = {0};
+    run.model = toy_run_model(PR_BERT);
+    run.options.checkpoint = scratch_path("nowhere/checkpoint");
+    run.options.save_every = 2;
+    assert_int_equal(toy_run_make(&run, &result, &err), PR_IO);
+    assert_says(err.message, "nowhere/checkpoint");
+    assert_int_equal(result.result.steps, 2);
+    free(result.file);
+}
+
+/* ---- broken ones ---- */
+
+static toy_run broken_run;
+static int refused, accepted;
+
+/* Either refused with a message, or as good as any to go on from. */
+static void go_on(const char *path) {
+    toy_result result;
+    pr_error err = {0};
+    toy_run run = broken_run;
+    run.options.resume = path;
+    run.options.max_steps = STOP + 2;
+    pr_status status = toy_run_make(&run, &result, &err);
+    assert_int_equal(status, err.code);
+    assert_int_equal(status == PR_OK, err.message[0] == 0);
+    assert_true(status != PR_INTERNAL);
+    *(status == PR_OK ? &accepted : &refused) += 1;
+    free(result.file);
+}
+
+static void broken_checkpoints_do_no_harm(void **state) {
+    (void)state;
+    static const char *const methods[] = {"full", "learner"};
+    for (int m = 0; m < 2; m++) {
+        broken_run = toy_run_default(methods[m], 1);
+        broken_run.model = toy_run_model(PR_BERT);
+        const char *path = make_checkpoint(&broken_run);
+        size_t size, header = 6000;
+        free(scratch_read(path, &size));
+        refused = accepted = 0;
+        scratch_mutate(path, 60, header, 150, go_on);
+        assert_true(refused >= 60 && accepted > 0);
+        unsigned char *bytes = scratch_read(path, &size);
+        /* A cut into the last 31 bytes may take padding alone. */
+        for (size_t cut = 32; cut < size; cut *= 2) {
+            scratch_write(scratch_path("cut"), bytes, size - cut);
+            refused = 0;
+            go_on(scratch_path("cut"));
+            assert_int_equal(refused, 1);
+        }
+        free(bytes);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(everything_comes_back, scratch_empty),
+        cmocka_unit_test_teardown(another_run_is_refused, scratch_empty),
+        cmocka_unit_test(a_data_set_is_told_by_all_of_it),
+        cmocka_unit_test_teardown(a_tensor_of_another_shape_is_refused, scratch_empty),
+        cmocka_unit_test_teardown(large_seeds_are_told_apart, scratch_empty),
+        cmocka_unit_test_teardown(what_is_no_checkpoint_is_refused, scratch_empty),
+        cmocka_unit_test_teardown(a_step_outside_the_run_is_refused, scratch_empty),
+        cmocka_unit_test_teardown(a_checkpoint_that_cannot_be_written_ends_the_run, scratch_empty),
+        cmocka_unit_test_teardown(broken_checkpoints_do_no_harm, scratch_empty),
+    };
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
