@@ -13,6 +13,7 @@
 
 /* What a directory's model stands on: the mapped weights, by their GGUF names. */
 typedef struct source {
+    pr_bert_kind kind;
     pr_safetensors *file;
     pr_names *by_gguf;
 } source;
@@ -34,6 +35,11 @@ static const pr_stored *find_tensor(const void *context, const char *name) {
     const source *s = context;
     int32_t index = pr_names_get(s->by_gguf, name);
     return index < 0 ? NULL : pr_safetensors_tensor(s->file, index);
+}
+
+static const char *spell(const void *context, const char *name, char out[PR_HF_NAME]) {
+    const source *s = context;
+    return pr_hf_from_gguf(s->kind, name, out) ? out : name;
 }
 
 char *pr_hf_path(const char *directory, const char *name, pr_error *err) {
@@ -70,11 +76,12 @@ static pr_status read_weights(pr_model *model, const char *directory, const json
     source *s = model->source;
     char *path = pr_hf_path(directory, "model.safetensors", err);
     if (!path) return PR_NO_MEMORY;
+    s->kind = model->config.kind;
     s->file = pr_safetensors_open(path, err);
     pr_status status =
         s->file ? index_tensors(s, path, model->config.kind, err) : (err ? err->code : PR_BAD_FILE);
     if (status == PR_OK) {
-        const pr_weights weights = {s, path, find_tensor};
+        const pr_weights weights = {s, path, find_tensor, spell};
         const pr_stored *head = find_tensor(s, "cls.output.weight");
         model->has_head = head != NULL;
         model->has_pooler = find_tensor(s, "cls.weight") != NULL;
@@ -116,6 +123,11 @@ static pr_status read_vocab(pr_model *model, const char *directory, pr_error *er
     if (path && access(path, F_OK) != 0) {
         pr_free(path);
         path = pr_hf_path(directory, "tokenizer.json", err);
+        if (path && access(path, F_OK) != 0) {
+            pr_free(path);
+            return pr_fail(err, PR_IO, "%s: neither vocab.txt nor tokenizer.json is there",
+                           directory);
+        }
     }
     if (!path) return status != PR_OK ? status : PR_NO_MEMORY;
     model->vocab = pr_vocab_read(path, err);

@@ -60,7 +60,10 @@ static pr_status load_fused(loading *l, const char *name, pr_shape shape, pr_err
     int64_t row = 0;
     const pr_stored *t = fused(l->weights, name, shape, &row);
     if (!t) {
-        return pr_fail(err, PR_BAD_FILE, "%s: tensor '%s' is missing", l->weights->path, name);
+        const pr_weights *w = l->weights;
+        char room[PR_HF_NAME];
+        return pr_fail(err, PR_BAD_FILE, "%s: tensor '%s' is missing", w->path,
+                       w->spell ? w->spell(w->context, name, room) : name);
     }
     pr_shape whole = shape;
     whole.dim[0] *= 3;
@@ -132,8 +135,10 @@ pr_status pr_load_method(pr_model *model, const pr_weights *weights, pr_error *e
 pr_status pr_load_labels(pr_model *model, const char *path, const char *const *names, size_t n,
                          pr_error *err) {
     if (n != (size_t)model->config.labels) {
-        return pr_fail(err, PR_BAD_FILE, "%s: the head has %d outputs, and %zu labels are named",
-                       path, (int)model->config.labels, n);
+        return pr_fail(
+            err, PR_BAD_FILE,
+            "%s: expected names of %d labels, one for each output of the head, found %zu", path,
+            (int)model->config.labels, n);
     }
     model->label = pr_alloc(n, sizeof *model->label);
     if (!model->label) return pr_fail_memory(err, "the labels", n * sizeof *model->label);

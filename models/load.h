@@ -3,6 +3,7 @@
 #ifndef PR_LOAD_H
 #define PR_LOAD_H
 
+#include "models/hf.h"
 #include "models/model.h"
 #include "models/stored.h"
 
@@ -11,6 +12,8 @@ typedef struct pr_weights {
     const void *context;
     const char *path;                                                /* for messages */
     const pr_stored *(*find)(const void *context, const char *name); /* NULL: there is none */
+    /* What the file calls a tensor, for messages, in out or not; NULL: as its GGUF name. */
+    const char *(*spell)(const void *context, const char *name, char out[PR_HF_NAME]);
 } pr_weights;
 
 /* Adds the parameters of model->config to model->store: in place where the file holds aligned f32,

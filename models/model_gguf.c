@@ -125,7 +125,7 @@ static pr_status refuse_strangers(const pr_gguf *file, const pr_model *model, pr
 }
 
 static pr_status read_model(const pr_gguf *file, pr_model *model, pr_error *err) {
-    const pr_weights weights = {file, pr_gguf_path(file), find_tensor};
+    const pr_weights weights = {file, pr_gguf_path(file), find_tensor, NULL};
     pr_status status = check_architecture(file, err);
     if (status == PR_OK) status = read_config(file, &model->config, err);
     model->has_head = find_tensor(file, "cls.output.weight") != NULL;

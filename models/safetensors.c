@@ -150,7 +150,8 @@ static pr_status read_tensors(pr_safetensors *f, json_t *header, pr_error *err) 
 static pr_status read_header(pr_safetensors *f, pr_error *err) {
     uint64_t length;
     if (f->file.size < sizeof length)
-        return pr_fail(err, PR_BAD_FILE, "%s: %zu bytes are too few for a safetensors file",
+        return pr_fail(err, PR_BAD_FILE,
+                       "%s: too short for a safetensors file: expected 8 bytes or more, found %zu",
                        f->path, f->file.size);
     memcpy(&length, f->file.bytes, sizeof length);
     size_t left = f->file.size - sizeof length;

@@ -11,8 +11,10 @@ pr_status pr_vocab_from_gguf(pr_vocab *vocab, const pr_gguf *file, pr_error *err
     pr_status status = pr_gguf_get_texts(file, "tokenizer.ggml.tokens", true, &pieces, &n, err);
     const pr_gguf_value *types = pr_gguf_value_of(file, "tokenizer.ggml.token_type");
     if (status == PR_OK && types && types->count != n) {
-        return pr_fail(err, PR_BAD_FILE, "%s: %zu pieces, and %zu token types", pr_gguf_path(file),
-                       n, types->count);
+        return pr_fail(
+            err, PR_BAD_FILE,
+            "%s: tokenizer.ggml.token_type: expected one for each of %zu pieces, found %zu",
+            pr_gguf_path(file), n, types->count);
     }
     for (size_t i = 0; i < n && status == PR_OK; i++) {
         int64_t type = PR_TOKEN_NORMAL;

@@ -22,7 +22,9 @@ static pr_status add_lines(pr_vocab *vocab, const char *path, const pr_text *tex
         const char *stop = next ? next : end;
         size_t n = (size_t)(stop - line);
         if (n && line[n - 1] == '\r') n--;
-        if (!n) return pr_fail(err, PR_BAD_FILE, "%s:%d: empty line", path, vocab->n + 1);
+        if (!n)
+            return pr_fail(err, PR_BAD_FILE, "%s:%d: an empty line; expected a piece", path,
+                           vocab->n + 1);
         pr_status status = pr_vocab_add(vocab, line, n, err);
         if (status) return status;
         line = stop + 1;

@@ -213,7 +213,7 @@ static void vocabularies_are_read_from_files(void **state) {
         const char *ending, *content, *says;
     } bad[] = {
         {".txt", "", "is empty"},
-        {".txt", "[UNK]\n\n[CLS]\n", ":2: empty line"},
+        {".txt", "[UNK]\n\n[CLS]\n", ":2: an empty line; expected a piece"},
         {".txt", "[UNK]\n\xFF\n", ":2: byte 1 of the line (0xFF)"},
         {".txt", "[UNK]\n[CLS]\n", "[SEP]"},
         {".json", "{", ":1:"},
