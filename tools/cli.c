@@ -1,6 +1,7 @@
 #include "tools/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <math.h>
 #include <signal.h>
@@ -288,9 +289,19 @@ static void check_arguments(const cli_program *program, int n, char **argument) 
     }
 }
 
+/* A standard stream that the shell closed leaves its number to the next file that is opened, which
+ * would then be printed into. /dev/null opened the wrong way round takes the number instead, so
+ * that printing still fails. */
+static void hold_standard_streams(void) {
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+    }
+}
+
 int cli_parse(const cli_program *program, int argc, char **argv) {
     struct option longs[CLI_MOST_OPTIONS + 3]; /* with help, version and an end */
     fill_long_options(program, longs);
+    hold_standard_streams();
     signal(SIGXFSZ, SIG_IGN); /* a file beyond the user's limit is a failed write, no crash */
     opterr = 0;
     int code, index = 0;
