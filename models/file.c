@@ -57,7 +57,8 @@ enum { BUFFER = 1 << 16 };
 
 struct pr_file_writer {
     int fd;
-    char *path;      /* the target, symbolic links resolved */
+    char *name;      /* the target as it was given, for messages */
+    char *path;      /* symbolic links resolved */
     char *temporary; /* beside it */
     uint64_t position;
     size_t held; /* bytes in buffer, not yet written */
@@ -90,6 +91,7 @@ static int create_beside(pr_file_writer *writer) {
 }
 
 static void free_writer(pr_file_writer *writer) {
+    pr_free(writer->name);
     pr_free(writer->path);
     pr_free(writer->temporary);
     pr_free(writer);
@@ -103,13 +105,15 @@ pr_file_writer *pr_file_writer_open(const char *path, pr_error *err) {
         return NULL;
     }
     pr_file_writer *writer = pr_alloc(1, sizeof *writer);
-    char *real = writer ? resolve(path) : NULL;
-    if (!real) {
-        pr_free(writer);
+    if (writer) {
+        writer->name = pr_copy_text(path);
+        writer->path = resolve(path);
+    }
+    if (!writer || !writer->name || !writer->path) {
+        if (writer) free_writer(writer);
         pr_fail_memory(err, path, sizeof *writer);
         return NULL;
     }
-    writer->path = real;
     writer->fd = create_beside(writer);
     if (writer->fd < 0) {
         pr_fail(err, errno == ENOMEM ? PR_NO_MEMORY : PR_IO, "%s: can't be created: %s", path,
@@ -121,7 +125,7 @@ pr_file_writer *pr_file_writer_open(const char *path, pr_error *err) {
 }
 
 static pr_status fault(pr_file_writer *writer, const char *doing, int code) {
-    return pr_fail(&writer->fault, PR_IO, "%s: %s: %s", writer->path, doing, strerror(code));
+    return pr_fail(&writer->fault, PR_IO, "%s: %s: %s", writer->name, doing, strerror(code));
 }
 
 static pr_status write_all(pr_file_writer *writer, const unsigned char *bytes, size_t size) {

@@ -28,6 +28,8 @@ static pr_status enter_directory(const char *directory, bool *made, pr_error *er
     *made = mkdir(directory, 0777) == 0;
     if (*made) return PR_OK;
     DIR *dir = errno == EEXIST ? opendir(directory) : NULL;
+    if (!dir && errno == ENOTDIR)
+        return pr_fail(err, PR_IO, "%s: is there and no directory", directory);
     if (!dir)
         return pr_fail(err, PR_IO, "%s: can't be made a directory: %s", directory, strerror(errno));
     pr_status status = PR_OK;

@@ -371,7 +371,7 @@ static void an_export_takes_no_strangers_folder(void **state) {
     err = (pr_error){0};
     scratch_write(scratch_path("file"), "x", 1);
     assert_int_equal(pr_model_export(model, scratch_path("file"), &err), PR_IO);
-    assert_says(err.message, "can't be made a directory");
+    assert_says(err.message, "is there and no directory");
     pr_model_free(model);
 }
 
