@@ -35,6 +35,13 @@ static void tell_data(const session *e) {
     data_tell_losses(e->text, &e->s->data, d);
 }
 
+/* Before the work that they are to hold. */
+static pr_status check_files(const settings *s, pr_error *err) {
+    pr_status status = path_check_writable(s->out, err);
+    if (status == PR_OK && s->checkpoint) status = path_check_writable(s->checkpoint, err);
+    return status;
+}
+
 /* Opens the model and its data and gives it the head and the method. */
 static pr_status prepare(session *e, pr_error *err) {
     settings *s = e->s;
@@ -48,7 +55,9 @@ static pr_status prepare(session *e, pr_error *err) {
                        "collapse %s PLAIN.gguf",
                        s->model, e->model->method->name, s->model);
     }
-    pr_status status = data_read(&s->data, e->model, s->model, true, &e->data, err);
+    pr_status status = s->dry_run ? PR_OK : check_files(s, err);
+    if (status != PR_OK) return status;
+    status = data_read(&s->data, e->model, s->model, true, &e->data, err);
     if (status != PR_OK) return status;
     tell_data(e);
     const pr_dataset *train = e->data.train;
@@ -111,12 +120,6 @@ static void on_epoch(void *context, const pr_epoch_report *epoch) {
 static void on_flip(void *context, const pr_flip_report *flip) {
     session *e = context;
     report_flip(&e->report, flip);
-}
-
-static pr_status check_files(const settings *s, pr_error *err) {
-    pr_status status = path_check_writable(s->out, err);
-    if (status == PR_OK && s->checkpoint) status = path_check_writable(s->checkpoint, err);
-    return status;
 }
 
 static void tell_stop(const session *e) {
@@ -221,7 +224,6 @@ static pr_status finetune(session *e, pr_error *err) {
     settings *s = e->s;
     if (!s->quiet) e->text = s->json ? stderr : stdout;
     pr_status status = report_begin(&e->report, e->text, err);
-    if (status == PR_OK && !s->dry_run) status = check_files(s, err);
     if (status == PR_OK) status = prepare(e, err);
     if (status == PR_OK) status = s->dry_run ? dry_run(e, err) : train(e, err);
     if (e->saved) {
