@@ -76,7 +76,8 @@ static void check_use(const cli_program *program, const settings *s, int argumen
         cli_wrong_use(program, "--random needs a vocabulary: --vocab vocab.txt");
     if (!s->random && arguments != 2)
         cli_wrong_use(program, "too few arguments: usage is 'convert IN OUT'");
-    if (!s->random && s->vocab) cli_wrong_use(program, "--vocab goes with --random");
+    const char *stray = s->vocab ? "vocab" : cli_given(program, "seed") ? "seed" : NULL;
+    if (!s->random && stray) cli_wrong_use(program, "--%s goes with --random", stray);
 }
 
 int main(int argc, char **argv) {

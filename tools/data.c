@@ -4,6 +4,7 @@
 
 #include "graph/memory.h"
 #include "tools/format.h"
+#include "tools/help.h"
 #include "tools/paths.h"
 
 enum { SHORTEST = 8 }; /* tokens: a pair's three special ones and some of each text */
@@ -36,8 +37,8 @@ void data_add_options(cli_options *o, data_choice *c, bool training) {
 static void find_task(const cli_program *program, data_choice *c) {
     enum { MOST = 32 };
     const char *names[MOST + 1] = {NULL};
-    pr_error err = {.code = PR_OK};
-    c->task = pr_task_find(c->task_name, &err);
+    char list[256];
+    c->task = pr_task_find(c->task_name, NULL);
     if (c->task) return;
     for (int i = 0; i < MOST && pr_task_at(i); i++)
         names[i] = pr_task_at(i)->name;
@@ -45,7 +46,8 @@ static void find_task(const cli_program *program, data_choice *c) {
     if (nearest) {
         cli_wrong_use(program, "unknown --task '%s': did you mean '%s'?", c->task_name, nearest);
     }
-    cli_wrong_use(program, "unknown --task: %s", err.message);
+    help_choices(&(cli_option){.choices = names}, list, sizeof list);
+    cli_wrong_use(program, "unknown --task '%s': it is one of %s", c->task_name, list);
 }
 
 void data_check(const cli_program *program, data_choice *c, bool training) {
