@@ -10,11 +10,14 @@
 static pr_status collapse(const char *in, const char *out, pr_error *err) {
     pr_backend *backend = pr_cpu_new(0, err);
     pr_model *model = backend ? pr_model_open(in, backend, err) : NULL;
-    pr_status status = model ? pr_model_save(model, out, true, err) : err->code;
-    if (status == PR_OK && !model->method->collapse) {
-        printf("%s has no learners: %s is the same model\n", in, out);
+    pr_status status = err->code;
+    if (model) {
+        status = pr_model_save(model, out, true, err);
+        if (status == PR_OK && !model->method->collapse) {
+            printf("%s has no learners: %s is the same model\n", in, out);
+        }
+        if (status == PR_OK) describe_written(out, model, true);
     }
-    if (status == PR_OK) describe_written(out, model, true);
     pr_model_free(model);
     pr_backend_free(backend);
     return status;

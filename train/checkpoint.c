@@ -302,16 +302,16 @@ static pr_status load_state(pr_store *store, int index, pr_state_slot slot, cons
 
 static pr_status load_parameter(const pr_gguf *file, pr_store *store, int index, pr_error *err) {
     const pr_param *p = pr_store_param(store, index);
-    const float *data, *first, *second;
+    const float *data, *first = NULL, *second = NULL;
     pr_status status = find_block(file, p, "", p->require_grad, &data, err);
     if (status != PR_OK || !data) return status;
     status = pr_store_write(store, index, data, err);
     if (status != PR_OK || !p->require_grad) return status;
     status = find_block(file, p, first_suffix, true, &first, err);
     if (status == PR_OK) status = find_block(file, p, second_suffix, true, &second, err);
-    if (status == PR_OK) status = load_state(store, index, PR_STATE_FIRST, first, err);
-    if (status == PR_OK) status = load_state(store, index, PR_STATE_SECOND, second, err);
-    return status;
+    if (status != PR_OK || !first || !second) return status;
+    status = load_state(store, index, PR_STATE_FIRST, first, err);
+    return status == PR_OK ? load_state(store, index, PR_STATE_SECOND, second, err) : status;
 }
 
 /* The step at which each stored parameter last began to train, in their order in the file. */
