@@ -42,6 +42,8 @@ def check_random(tools):
         tools.make_model(name, "minilm", seed)
     assert tools.read("a.gguf") == tools.read("b.gguf") != tools.read("c.gguf")
     out, _ = tools.run("convert", "--random", "tiny", "--vocab", "vocab.txt", "d.gguf")
+    tools.run("convert", "--random", "tiny", "--vocab", "a.gguf", "e.gguf")
+    assert tools.read("d.gguf") == tools.read("e.gguf"), "another vocabulary from a GGUF file"
     count = sum(t.size for t in read_tensors(tools / "d.gguf").values())
     assert out == (f"d.gguf: BERT, 2 layers of width 128, {len(PIECES)} pieces, {count:,} "
                    "parameters\n"), out
