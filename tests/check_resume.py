@@ -140,7 +140,7 @@ def check_other_settings(tools):
             more += ["--dev-file", "labels.tsv"]
         tools.wrong("finetune", *data, *RUN, *more, "--resume", "c", says=says)
     tools.wrong("finetune", *data, "--resume", "c", "--lr", "1e-3", "--epochs", 4,
-                says="c: made with method 'learner'; this run has 'full'")
+                says="c: made with method learner; this run has full")
     tools.wrong("finetune", "other.gguf", *data[1:], *RUN, "--resume", "c",
                 says="c: made with another model")
     # Scoring and telling may differ.

@@ -103,18 +103,18 @@ static void another_run_is_refused(void **state) {
     make_checkpoint(&good);
     enum { CASES = 12 };
     static const char *const said[CASES] = {
-        "another seed: expected 8, found 7",
-        "another batch size: expected 2, found 4",
-        "another epochs: expected 4, found 3",
-        "another learning rate: expected 0.02, found 0.01",
-        "another weight decay: expected 0, found 0.01",
-        "another warm-up: expected 0.5, found 0",
-        "another clip: expected 2, found 1",
-        "another seed: expected 9007199254740993, found 7",
-        "another training set: expected ",
-        "another model: expected ",
-        "another method: expected full, found learner",
-        "another prime: expected 2, found 1",
+        "made with seed 7; this run has 8",
+        "made with batch size 4; this run has 2",
+        "made with epochs 3; this run has 4",
+        "made with learning rate 0.01; this run has 0.02",
+        "made with weight decay 0.01; this run has 0",
+        "made with warmup 0; this run has 0.5",
+        "made with clip 1; this run has 2",
+        "made with seed 7; this run has 9007199254740993",
+        "made with another training set",
+        "made with another model",
+        "made with method learner; this run has full",
+        "made with prime 1; this run has 2",
     };
     toy_run other[CASES];
     for (int i = 0; i < CASES; i++)
@@ -134,7 +134,7 @@ static void another_run_is_refused(void **state) {
     other[10].options.resume = good.options.resume;
     other[11].prime = 2;
     for (int i = 0; i < CASES; i++)
-        assert_refused(&other[i], PR_BAD_FILE, said[i]);
+        assert_refused(&other[i], PR_BAD_ARGUMENT, said[i]);
     toy_result result = toy_run_through(&good);
     free(result.file);
 }
@@ -193,7 +193,8 @@ static void large_seeds_are_told_apart(void **state) {
     run.options.seed = 9007199254740992u;
     make_checkpoint(&run);
     run.options.seed++;
-    assert_refused(&run, PR_BAD_FILE, "expected 9007199254740993, found 9007199254740992");
+    assert_refused(&run, PR_BAD_ARGUMENT,
+                   "made with seed 9007199254740992; this run has 9007199254740993");
 }
 
 static void what_is_no_checkpoint_is_refused(void **state) {
@@ -205,7 +206,7 @@ static void what_is_no_checkpoint_is_refused(void **state) {
     run.options.resume = scratch_folder();
     assert_refused(&run, PR_IO, scratch_folder());
     run.options.resume = run.model;
-    assert_refused(&run, PR_BAD_FILE, "primer.checkpoint.method");
+    assert_refused(&run, PR_BAD_FILE, "expected a checkpoint, found a file of architecture 'bert'");
     scratch_write(scratch_path("text"), "hello", 5);
     run.options.resume = scratch_path("text");
     assert_refused(&run, PR_BAD_FILE, "text");

@@ -12,20 +12,21 @@
 enum { SAMPLE = 4096, TEXT = 64, PIECE = 4096 };
 
 static const char architecture[] = "primer-checkpoint";
+static const char step_key[] = "primer.checkpoint.step";
 static const char *const first_suffix = ".first", *const second_suffix = ".second";
 
-static const uint64_t fnv_basis = 14695981039346656037u;
+static const uint64_t fnv_start = 14695981039346656037u, fnv_prime = 1099511628211u;
 
 /* FNV-1a. */
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t n) {
     const unsigned char *bytes = data;
     for (size_t i = 0; i < n; i++)
-        hash = (hash ^ bytes[i]) * 1099511628211u;
+        hash = (hash ^ bytes[i]) * fnv_prime;
     return hash;
 }
 
 uint64_t pr_checkpoint_fingerprint(const pr_model *model) {
-    uint64_t hash = fnv_basis;
+    uint64_t hash = fnv_start;
     for (int i = 0; i < pr_store_count(model->store); i++) {
         const pr_param *p = pr_store_param(model->store, i);
         unsigned char sample[SAMPLE];
@@ -37,15 +38,26 @@ uint64_t pr_checkpoint_fingerprint(const pr_model *model) {
     return hash;
 }
 
-/* Of every token and label, and of the labels' names. */
-static uint64_t data_fingerprint(const pr_dataset *d) {
-    uint64_t hash = hash_bytes(fnv_basis, d->start, (d->n + 1) * sizeof *d->start);
-    hash = hash_bytes(hash, d->ids, d->start[d->n] * sizeof *d->ids);
-    hash = hash_bytes(hash, d->types, d->start[d->n] * sizeof *d->types);
-    if (d->label) hash = hash_bytes(hash, d->label, d->n * sizeof *d->label);
-    if (d->target) hash = hash_bytes(hash, d->target, d->n * sizeof *d->target);
-    for (int32_t i = 0; d->label_name && i < d->n_labels; i++)
-        hash = hash_bytes(hash, d->label_name[i], strlen(d->label_name[i]) + 1);
+/* By words: a large set has many. */
+static uint64_t hash_words(uint64_t hash, const void *words, size_t n) {
+    for (size_t i = 0; words && i < n; i++) {
+        uint32_t word;
+        memcpy(&word, (const char *)words + i * sizeof word, sizeof word);
+        hash = (hash ^ word) * fnv_prime;
+    }
+    return hash;
+}
+
+uint64_t pr_checkpoint_data(const pr_dataset *data) {
+    size_t tokens = data->start[data->n];
+    uint64_t hash = hash_words(fnv_start, data->ids, tokens);
+    hash = hash_words(hash, data->types, tokens);
+    for (size_t row = 0; row < data->n; row++)
+        hash = (hash ^ data->start[row]) * fnv_prime;
+    hash = hash_words(hash, data->label, data->n);
+    hash = hash_words(hash, data->target, data->n);
+    for (int32_t i = 0; data->label_name && i < data->n_labels; i++)
+        hash = hash_bytes(hash, data->label_name[i], strlen(data->label_name[i]) + 1);
     return hash;
 }
 
@@ -59,7 +71,7 @@ typedef struct setting {
     char value[TEXT];
 } setting;
 
-enum { SETTINGS = 16 };
+enum { SETTINGS = 17 };
 
 static void set_number(setting *s, const char *key, double value) {
     *s = (setting){.key = key, .kind = NUMBER};
@@ -81,7 +93,8 @@ static void list_settings(const pr_checkpoint_run *run, setting s[SETTINGS]) {
     set_number(&s[n++], "size", (double)m->options.size);
     set_number(&s[n++], "scale", (double)m->options.scale);
     set_number(&s[n++], "prime", (double)m->options.prime);
-    set_number(&s[n++], "seed", (double)o->seed);
+    s[n] = (setting){.key = "seed", .kind = WORD}; /* a double does not hold every one */
+    snprintf(s[n++].value, TEXT, "%" PRIu64, o->seed);
     set_number(&s[n++], "epochs", o->epochs);
     set_number(&s[n++], "batch_size", o->batch_size);
     set_number(&s[n++], "learning_rate", o->learning_rate);
@@ -89,9 +102,10 @@ static void list_settings(const pr_checkpoint_run *run, setting s[SETTINGS]) {
     set_number(&s[n++], "warmup", o->warmup);
     set_number(&s[n++], "clip", o->clip);
     set_number(&s[n++], "dropout", (double)m->config.dropout);
+    set_number(&s[n++], "attention_dropout", (double)m->config.attention_dropout);
     set_number(&s[n++], "head_dropout", (double)m->config.head_dropout);
-    set_number(&s[n++], "rows", (double)run->data->n);
-    set_fingerprint(&s[n++], "training_set", data_fingerprint(run->data));
+    set_number(&s[n++], "rows", (double)run->rows);
+    set_fingerprint(&s[n++], "training_set", run->data);
     set_fingerprint(&s[n++], "model", run->fingerprint);
 }
 
@@ -115,7 +129,7 @@ static pr_status fail_setting(const pr_gguf *file, const setting *s, const char 
         return pr_fail(err, PR_BAD_ARGUMENT, "%s: made with %s %.9g; this run has %.9g", path,
                        words, was, is);
     }
-    return pr_fail(err, PR_BAD_ARGUMENT, "%s: made with %s '%.40s'; this run has '%s'", path, words,
+    return pr_fail(err, PR_BAD_ARGUMENT, "%s: made with %s %.40s; this run has %s", path, words,
                    found, s->value);
 }
 
@@ -173,7 +187,7 @@ static void put_run(pr_gguf_writer *w, const pr_checkpoint_run *run, const pr_ch
     for (int i = 0; i < SETTINGS; i++) {
         pr_gguf_put_text(w, setting_key(key, s[i].key), s[i].value);
     }
-    pr_gguf_put_u32(w, "primer.checkpoint.step", (uint32_t)at->step);
+    pr_gguf_put_u32(w, step_key, (uint32_t)at->step);
     pr_gguf_put_u32(w, "primer.checkpoint.epoch_steps", (uint32_t)at->epoch_steps);
     snprintf(text, sizeof text, "%a", at->epoch_loss); /* exact */
     pr_gguf_put_text(w, "primer.checkpoint.epoch_loss", text);
@@ -233,16 +247,17 @@ static pr_status read_loss(const pr_gguf *file, double *loss, pr_error *err) {
 static pr_status peek(const pr_checkpoint_run *run, const pr_gguf *file, pr_checkpoint *at,
                       pr_error *err) {
     int64_t step = 0, epoch_steps = 0;
+    int64_t per_epoch = ((int64_t)run->rows - 1) / run->options->batch_size + 1;
     *at = (pr_checkpoint){0};
     pr_status status = check_architecture(file, err);
     if (status == PR_OK) status = check_settings(run, file, err);
     if (status == PR_OK) {
-        status =
-            pr_gguf_get_integer(file, "primer.checkpoint.step", true, 0, run->steps, &step, err);
+        status = pr_gguf_get_integer(file, step_key, true, 0, per_epoch * run->options->epochs,
+                                     &step, err);
     }
     if (status == PR_OK) {
-        status = pr_gguf_get_integer(file, "primer.checkpoint.epoch_steps", true, 0, step,
-                                     &epoch_steps, err);
+        status = pr_gguf_get_integer(file, "primer.checkpoint.epoch_steps", true, 0,
+                                     step < per_epoch ? step : per_epoch, &epoch_steps, err);
     }
     if (status == PR_OK) status = read_loss(file, &at->epoch_loss, err);
     at->step = (int32_t)step;
@@ -315,7 +330,7 @@ static pr_status load_parameter(const pr_gguf *file, pr_store *store, int index,
 }
 
 /* The step at which each stored parameter last began to train, in their order in the file. */
-static pr_status load_since(const pr_gguf *file, pr_store *store, pr_error *err) {
+static pr_status load_since(const pr_gguf *file, pr_store *store, int64_t made, pr_error *err) {
     const pr_gguf_value *since = pr_gguf_value_of(file, "primer.checkpoint.since");
     size_t n = 0;
     for (int i = 0; i < pr_gguf_tensors(file); i++) {
@@ -323,7 +338,7 @@ static pr_status load_since(const pr_gguf *file, pr_store *store, pr_error *err)
         if (index < 0) continue; /* a moment */
         int64_t step;
         if (!since || n >= since->count || !pr_gguf_element_integer(since, n++, &step) ||
-            step < 0 || step > INT32_MAX) {
+            step < 0 || step > made) {
             return pr_fail(err, PR_BAD_FILE, "%s: primer.checkpoint.since does not fit the tensors",
                            pr_gguf_path(file));
         }
@@ -332,22 +347,17 @@ static pr_status load_since(const pr_gguf *file, pr_store *store, pr_error *err)
     return PR_OK;
 }
 
-static pr_status load_sparse(const pr_gguf *file, pr_store *store, pr_error *err) {
+static pr_status load_sparse(const pr_gguf *file, pr_store *store, int64_t made, pr_error *err) {
     const char *const *names = NULL;
     size_t n = 0;
-    int64_t step = 0;
     pr_status status = pr_gguf_get_texts(file, "primer.checkpoint.sparse", true, &names, &n, err);
-    if (status == PR_OK) {
-        status =
-            pr_gguf_get_integer(file, "primer.checkpoint.step", true, 0, INT32_MAX, &step, err);
-    }
     for (size_t i = 0; i < n && status == PR_OK; i++) {
         int index = pr_store_find(store, names[i]);
         if (index < 0) {
             return pr_fail(err, PR_BAD_FILE, "%s: '%s' is no parameter of the model",
                            pr_gguf_path(file), names[i]);
         }
-        status = pr_adamw_restore_rows(store, index, (int32_t)step, err);
+        status = pr_adamw_restore_rows(store, index, (int32_t)made, err);
     }
     return status;
 }
@@ -355,11 +365,13 @@ static pr_status load_sparse(const pr_gguf *file, pr_store *store, pr_error *err
 pr_status pr_checkpoint_load(pr_model *model, const char *path, pr_error *err) {
     pr_gguf *file = pr_gguf_open(path, err);
     if (!file) return err && err->code != PR_OK ? err->code : PR_BAD_FILE;
-    pr_status status = load_since(file, model->store, err);
+    int64_t made = 0; /* updates */
+    pr_status status = pr_gguf_get_integer(file, step_key, true, 0, INT32_MAX / 2, &made, err);
+    if (status == PR_OK) status = load_since(file, model->store, made, err);
     for (int i = 0; i < pr_store_count(model->store) && status == PR_OK; i++) {
         status = load_parameter(file, model->store, i, err);
     }
-    if (status == PR_OK) status = load_sparse(file, model->store, err);
+    if (status == PR_OK) status = load_sparse(file, model->store, made, err);
     pr_gguf_close(file);
     return status;
 }

@@ -22,14 +22,17 @@ typedef struct pr_checkpoint {
 typedef struct pr_checkpoint_run {
     const pr_model *model;
     const pr_finetune_options *options;
-    const pr_dataset *data; /* the training set */
-    uint64_t fingerprint;   /* pr_checkpoint_fingerprint before the first step */
-    int32_t steps;          /* of the whole run */
+    size_t rows;          /* of the training set */
+    uint64_t data;        /* pr_checkpoint_data of the training set */
+    uint64_t fingerprint; /* pr_checkpoint_fingerprint before the first step */
 } pr_checkpoint_run;
 
 /* A number for a model's names, shapes and the first bytes of each parameter (FNV-1a, 64 bits):
  * enough to tell models apart, cheap enough for every start. */
 uint64_t pr_checkpoint_fingerprint(const pr_model *model);
+
+/* The same for a data set: its rows' tokens and labels, in their order, and the labels' names. */
+uint64_t pr_checkpoint_data(const pr_dataset *data);
 
 /* Rows must be up to date (pr_trainer_catch_up). */
 pr_status pr_checkpoint_save(const pr_checkpoint_run *run, const pr_checkpoint *at,

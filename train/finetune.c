@@ -22,6 +22,7 @@ typedef struct run {
     uint32_t *order; /* (rows) of the epoch under way */
     int32_t per_epoch, steps;
     uint64_t fingerprint; /* of the model before the first step */
+    uint64_t data;        /* of the training set */
     pr_checkpoint at;
     double seconds; /* of training steps */
     int64_t tokens;
@@ -87,6 +88,7 @@ static pr_status open_run(run *r, pr_backend *backend, pr_error *err) {
     r->per_epoch = (int32_t)((r->train->n - 1) / batch + 1);
     r->steps = r->per_epoch * r->options->epochs;
     r->fingerprint = pr_checkpoint_fingerprint(r->model);
+    r->data = pr_checkpoint_data(r->train);
     r->order = pr_alloc(r->train->n, sizeof *r->order);
     r->g = pr_graph_new(r->model->store);
     if (!r->order || !r->g) return pr_fail_memory(err, "a run", r->train->n * sizeof *r->order);
@@ -136,7 +138,7 @@ static int feed_batch(const run *r, const pr_batch *b, pr_feed feeds[6]) {
 }
 
 static pr_checkpoint_run checkpoint_run(const run *r) {
-    return (pr_checkpoint_run){r->model, r->options, r->train, r->fingerprint, r->steps};
+    return (pr_checkpoint_run){r->model, r->options, r->train->n, r->data, r->fingerprint};
 }
 
 static pr_status save_checkpoint(run *r, pr_error *err) {
