@@ -14,7 +14,7 @@ enum { WARM_STEPS = 3 }; /* first steps left out of timing, in runs of more than
 /* ---- opening and closing ---- */
 
 pr_status report_begin(report *r, FILE *text, pr_error *err) {
-    *r = (report){.text = text, .started = progress_now(), .epoch = -1};
+    *r = (report){.text = text, .started = progress_now(), .first_step = NAN, .epoch = -1};
     progress_begin(&r->bar, stderr, text == NULL);
     r->epochs = json_array();
     return r->epochs ? PR_OK : pr_fail_memory(err, "the report", sizeof *r);
@@ -140,6 +140,7 @@ bool report_json(const report *r, const report_summary *s, FILE *out) {
     set_speed(o, r);
     json_object_set_new(o, "peak_rss_gb", rounded((double)usage.ru_maxrss * 1024 / 1e9, 3));
     json_object_set(o, "epochs", r->epochs);
+    json_object_set_new(o, "first_step_s", rounded(r->first_step, 3));
     json_object_set_new(o, "wall_s", rounded(progress_now() - r->started, 1));
     return report_print_json(o, out);
 }
@@ -168,6 +169,7 @@ static void show_step(report *r, const pr_step_report *step) {
 }
 
 bool report_step(report *r, const pr_step_report *step) {
+    if (isnan(r->first_step)) r->first_step = progress_now() - r->started;
     if (step->epoch != r->epoch) {
         r->epoch = step->epoch;
         r->epoch_loss = 0;

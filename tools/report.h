@@ -19,6 +19,7 @@ typedef struct report {
     int log_error; /* errno of the first write that failed */
     json_t *epochs;
     double started;           /* progress_now() at the start of the program */
+    double first_step;        /* seconds from there to the end of the first step; NaN before */
     double *seconds, *tokens; /* (steps): of each step of this process */
     size_t steps, seconds_capacity, tokens_capacity;
     double epoch_loss; /* sum over the steps of the epoch under way */
