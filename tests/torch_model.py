@@ -154,14 +154,14 @@ def array(tensor):
 
 
 def train(peer, case):
-    """Ten losses, say, in a row: AdamW, linear decay, clipping, and the flip."""
+    """The losses of the run: AdamW, linear decay, clipping, and the flip."""
     full, steps, batches = not int(case['rank'][0]), int(case['steps'][0]), batches_of(case)
     rate, flip = float(case['rate'][0]), int(case['flip'][0])
     peer.require_grad(full, primed=flip > 0)
-    trained = peer.trained()
+    trained = peer.trained().values()
     optimizer = torch.optim.AdamW([
-        {'params': [p for p in trained.values() if p.ndim > 1], 'weight_decay': 0.01},
-        {'params': [p for p in trained.values() if p.ndim == 1], 'weight_decay': 0.0}])
+        {'params': [p for p in trained if p.ndim > 1], 'weight_decay': 0.01},
+        {'params': [p for p in trained if p.ndim == 1], 'weight_decay': 0.0}])
     losses = []
     for step in range(steps):
         if step == flip:
@@ -174,11 +174,11 @@ def train(peer, case):
         torch.nn.utils.clip_grad_norm_(peer.trained().values(), 1.0)
         optimizer.step()
         losses.append(loss.item())
-    return np.array(losses, dtype=np.float32), {name: array(p) for name, p in trained.items()}
+    return np.array(losses, dtype=np.float32)
 
 
 def solve(peer, case):
-    """What comes of a case. Leaves the model trained."""
+    """What comes of a case, without the last weights: the model has them afterwards."""
     out = {}
     batches = batches_of(case)
     with torch.no_grad():
@@ -188,6 +188,5 @@ def solve(peer, case):
     peer.loss(batches[0]).backward()
     for name, p in peer.trained().items():
         out[f'gradient.{name}'] = array(p.grad)
-    out['losses'], final = train(peer, case)
-    out.update({f'final.{name}': value for name, value in final.items()})
+    out['losses'] = train(peer, case)
     return out

@@ -83,7 +83,9 @@ def make_case(kind, learner, regression):
     case |= make_batches(generator, kind, regression)
     case |= {f'start.{name}': torch_model.array(peer.parameter[name]) for name in given}
     out = torch_model.solve(peer, case)
-    return case | {n: v for n, v in out.items() if not (regression and n.startswith('final.'))}
+    trained = [] if regression else [n[9:] for n in out if n.startswith('gradient.')]
+    final = {f'final.{name}': torch_model.array(peer.parameter[name]) for name in trained}
+    return case | out | final
 
 
 def main():
