@@ -5,8 +5,9 @@
  * attr: site; f[0] the dropout's p; i[0] heads. */
 #include "ops/attention.h"
 
-#include "backends/parallel.h"
+#include "ops/kernel.h"
 #include "ops/ops.h"
+#include "ops/rule.h"
 #include "ops/table.h"
 
 enum { Q, K, V, OFFSETS, RNG, INPUTS };
@@ -14,34 +15,27 @@ enum { Q, K, V, OFFSETS, RNG, INPUTS };
 static pr_status infer(pr_infer *c) {
     int32_t heads = c->attr.i[0];
     float p = c->attr.f[0];
-    char text[PR_SHAPE_TEXT];
     pr_shape q = c->in[Q];
-    if (q.n_dims != 2 || c->in_dtype[Q] != PR_F32 || heads < 1 || q.dim[1] % heads != 0) {
+    if (!pr_rule_rank(c, Q, "q", PR_F32, 2)) return PR_BAD_GRAPH;
+    if (heads < 1 || q.dim[1] % heads != 0) {
+        char text[PR_SHAPE_TEXT];
         return pr_fail(c->err, PR_BAD_GRAPH, "%s: %s cannot be cut into %d heads", c->what,
                        pr_shape_text(q, text), (int)heads);
     }
-    for (int k = K; k <= V; k++) {
-        if (c->in_dtype[k] != PR_F32 || !pr_shape_equal(c->in[k], q)) {
-            return pr_fail(c->err, PR_BAD_GRAPH, "%s: q, k and v must be alike, found %s", c->what,
-                           pr_shape_text(c->in[k], text));
-        }
-    }
-    if (c->in_dtype[OFFSETS] != PR_I32 || c->in[OFFSETS].n_dims != 1) {
-        return pr_fail(c->err, PR_BAD_GRAPH, "%s: expected offsets i32 (B + 1), found %s %s",
-                       c->what, pr_dtype_name(c->in_dtype[OFFSETS]),
-                       pr_shape_text(c->in[OFFSETS], text));
+    if (!pr_rule_shape(c, K, "k", PR_F32, q) || !pr_rule_shape(c, V, "v", PR_F32, q) ||
+        !pr_rule_rank(c, OFFSETS, "offsets", PR_I32, 1)) {
+        return PR_BAD_GRAPH;
     }
     if (!(p >= 0.0f && p < 1.0f)) {
         return pr_fail(c->err, PR_BAD_GRAPH, "%s: expected a dropout in [0, 1), found %g", c->what,
                        (double)p);
     }
-    if (p > 0.0f && (!c->has[RNG] || c->in_dtype[RNG] != PR_U64 ||
-                     !pr_shape_equal(c->in[RNG], pr_shape_1(3)))) {
+    if (p > 0.0f && !c->has[RNG]) {
         return pr_fail(c->err, PR_BAD_GRAPH, "%s: dropout needs rng, u64 (3)", c->what);
     }
-    c->out[0] = q;
-    c->out[1] = pr_shape_2(q.dim[0], heads);
-    c->out_dtype[0] = c->out_dtype[1] = PR_F32;
+    if (c->has[RNG] && !pr_rule_shape(c, RNG, "rng", PR_U64, pr_shape_1(3))) return PR_BAD_GRAPH;
+    pr_rule_output(c, 0, PR_F32, q);
+    pr_rule_output(c, 1, PR_F32, pr_shape_2(q.dim[0], heads));
     return PR_OK;
 }
 
@@ -134,13 +128,17 @@ static void attention_task(const void *context, int64_t task, int thread) {
 }
 
 static pr_status attention_cpu(const pr_call *c) {
+    if (!pr_sentences_fit(c, "attention", OFFSETS, c->in[Q].shape.dim[0])) return PR_BAD_ARGUMENT;
     int64_t tasks = (c->in[OFFSETS].shape.dim[0] - 1) * c->attr.i[0];
     pr_parallel_tasks(c->backend, tasks, attention_task, c);
     return PR_OK;
 }
 
 static void vjp(pr_graph *g, const pr_node *n, const pr_tid *dy, unsigned need, pr_tid *dx) {
-    if (!dy[0]) return;
+    if (dy[1]) {
+        pr_graph_fault(g, "attention '%s': the log-sum-exp has no gradient of its own", n->name);
+        return;
+    }
     pr_tid grad[3] = {0};
     pr_attention_grad(g, n, dy[0], grad);
     for (int k = Q; k <= V; k++) {

@@ -6,23 +6,26 @@
  * "FlashAttention", 2022, algorithm 4).
  * in: q, k, v (N, d), offsets (B + 1), rng (3) or none, y (N, d), lse (N, heads), dy (N, d).
  * out: dq, dk, dv (N, d), each only if read. attr: attention's. */
-#include "backends/parallel.h"
 #include "ops/attention.h"
+#include "ops/kernel.h"
 #include "ops/ops.h"
+#include "ops/rule.h"
 #include "ops/table.h"
 
 enum { Q, K, V, OFFSETS, RNG, Y, LSE, DY, INPUTS };
 
 static pr_status infer(pr_infer *c) {
-    for (int k = 0; k < 3; k++) {
-        c->out[k] = c->in[Q];
-        c->out_dtype[k] = PR_F32;
+    static const char *const label[INPUTS] = {"q", "k", "v", "offsets", "rng", "y", "lse", "dy"};
+    pr_shape q = c->in[Q];
+    if (!pr_rule_rank(c, Q, label[Q], PR_F32, 2)) return PR_BAD_GRAPH;
+    if (!pr_rule_rank(c, OFFSETS, label[OFFSETS], PR_I32, 1)) return PR_BAD_GRAPH;
+    for (int k = K; k < INPUTS; k++) {
+        if (k == OFFSETS || k == RNG) continue;
+        pr_shape shape = k == LSE ? pr_shape_2(q.dim[0], c->attr.i[0]) : q;
+        if (!pr_rule_shape(c, k, label[k], PR_F32, shape)) return PR_BAD_GRAPH;
     }
-    if (!pr_shape_equal(c->in[DY], c->in[Q]) || c->in_dtype[DY] != PR_F32) {
-        char text[PR_SHAPE_TEXT];
-        return pr_fail(c->err, PR_BAD_GRAPH, "%s: the gradient has the shape %s", c->what,
-                       pr_shape_text(c->in[DY], text));
-    }
+    for (int k = 0; k < 3; k++)
+        pr_rule_output(c, k, PR_F32, q);
     return PR_OK;
 }
 
@@ -166,6 +169,8 @@ static void attention_grad_task(const void *context, int64_t task, int thread) {
 }
 
 static pr_status attention_grad_cpu(const pr_call *c) {
+    int64_t rows = c->in[Q].shape.dim[0];
+    if (!pr_sentences_fit(c, "attention_grad", OFFSETS, rows)) return PR_BAD_ARGUMENT;
     int64_t tasks = (c->in[OFFSETS].shape.dim[0] - 1) * c->attr.i[0];
     pr_parallel_tasks(c->backend, tasks, attention_grad_task, c);
     return PR_OK;

@@ -57,3 +57,17 @@ bool pr_offsets_fit(const pr_call *c, const char *op, int k, int64_t n) {
     }
     return true;
 }
+
+bool pr_sentences_fit(const pr_call *c, const char *op, int k, int64_t n) {
+    if (!pr_offsets_fit(c, op, k, n)) return false;
+    const int32_t *offset = c->in[k].data; /* (B + 1) */
+    for (int64_t s = 0; s < c->in[k].shape.dim[0] - 1; s++) {
+        if (offset[s + 1] - offset[s] <= c->extent.longest) continue;
+        pr_fail(c->err, PR_BAD_ARGUMENT,
+                "%s '%s': sentence %lld has %d rows, and the longest is said to have %lld", op,
+                c->name, (long long)s, (int)(offset[s + 1] - offset[s]),
+                (long long)c->extent.longest);
+        return false;
+    }
+    return true;
+}

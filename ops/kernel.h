@@ -29,4 +29,8 @@ int64_t pr_tiles(int64_t columns);
  * not, the fault is recorded and the kernel returns PR_BAD_ARGUMENT. op begins the message. */
 bool pr_offsets_fit(const pr_call *c, const char *op, int k, int64_t n);
 
+/* As pr_offsets_fit, and no sentence is longer than the extent's longest, which workspaces are
+ * measured for. */
+bool pr_sentences_fit(const pr_call *c, const char *op, int k, int64_t n);
+
 #endif
