@@ -144,6 +144,10 @@ static pr_status gamma_cpu(const pr_call *c) {
 
 static void vjp(pr_graph *g, const pr_node *n, const pr_tid *dy, unsigned need, pr_tid *dx) {
     pr_tid x = n->in[0], mean = n->out[1], rstd = n->out[2];
+    if (dy[1] || dy[2]) {
+        pr_graph_fault(g, "layer_norm '%s': mean and rstd have no gradient of their own", n->name);
+        return;
+    }
     if (need & 1u) dx[0] = pr_layer_norm_grad(g, dy[0], x, n->in[1], mean, rstd);
     if (need >> 1 & 1u) dx[1] = pr_layer_norm_grad_gamma(g, dy[0], x, mean, rstd);
     if (need >> 2 & 1u) dx[2] = pr_sum_rows(g, dy[0], 0);
