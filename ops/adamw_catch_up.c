@@ -5,6 +5,7 @@
  * It has no output, and no gradient. */
 #include "backends/parallel.h"
 #include "ops/adamw.h"
+#include "ops/rule.h"
 #include "ops/table.h"
 
 enum { PARAM, FIRST, SECOND, ROWS, IDS, RATES, CLOCK, INPUTS };
@@ -19,6 +20,10 @@ static pr_status infer(pr_infer *c) {
         char text[PR_SHAPE_TEXT];
         return pr_fail(c->err, PR_BAD_GRAPH, "%s: what it was given does not fit a table of %s",
                        c->what, pr_shape_text(p, text));
+    }
+    if (!pr_rule_rank(c, RATES, "rates", PR_F32, 1) ||
+        !pr_rule_shape(c, CLOCK, "the clock", PR_U64, pr_shape_1(3))) {
+        return PR_BAD_GRAPH;
     }
     return PR_OK;
 }
