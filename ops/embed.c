@@ -102,15 +102,17 @@ PR_VECTOR static void sum_table_tiles(const void *context, int64_t begin, int64_
     int64_t n = c->in[1].shape.dim[0], d = c->in[0].shape.dim[1];
     int64_t from = begin * PR_TILE_COLUMNS,
             to = end * PR_TILE_COLUMNS < d ? end * PR_TILE_COLUMNS : d;
-    float *values = (float *)c->out[0].data - d; /* (N, d), before the first row */
+    int64_t row = -1;
     for (int64_t k = 0; k < n; k++) {
         const float *dy = (const float *)c->in[0].data + all->order[k] * d; /* (N, d) */
-        if (k > 0 && id[all->order[k]] == id[all->order[k - 1]]) {
+        bool again = k > 0 && id[all->order[k]] == id[all->order[k - 1]];
+        row += !again;
+        float *values = (float *)c->out[0].data + row * d; /* (N, d) */
+        if (again) {
 #pragma omp simd
             for (int64_t i = from; i < to; i++)
                 values[i] += dy[i];
         } else {
-            values += d;
             memcpy(values + from, dy + from, (size_t)(to - from) * sizeof *values);
         }
     }
