@@ -8,6 +8,7 @@
 #include "backends/cpu.h"
 #include "graph/plan.h"
 #include "ops/ops.h"
+#include "ops/table.h"
 #include "tests/golden/adamw.h"
 
 enum { STEPS = 50, TOKENS = 12, MOST_RATES = 64 };
@@ -47,6 +48,22 @@ static const pr_op given = {
     .infer = given_infer,
     .kernel = {[PR_CPU] = given_cpu},
 };
+
+/* Which of AdamW's kernels have run. */
+static const pr_op *ran[2];
+
+static pr_status count_run(void *context, const pr_call *call, const pr_op *op, double seconds) {
+    (void)context;
+    (void)call;
+    (void)seconds;
+    if (op == &pr_op_adamw) ran[0] = op;
+    if (op == &pr_op_adamw_catch_up) ran[1] = op;
+    return PR_OK;
+}
+
+static bool was_run(const pr_op *op) {
+    return ran[0] == op || ran[1] == op;
+}
 
 /* A parameter "w" (rows, d) with a graph that updates it. */
 typedef struct world {
@@ -107,6 +124,7 @@ static world make(bool sparse, int32_t rows, int32_t d, int32_t since, const flo
     size_t bytes = pr_plan_get_report(w.plan)->arena;
     w.arena = w.backend->alloc(w.backend, bytes);
     pr_plan_attach(w.plan, w.arena);
+    pr_plan_set_watch(w.plan, count_run, NULL);
     return w;
 }
 
@@ -352,6 +370,13 @@ static void steps_outside_the_table_are_refused(void **state) {
     free(start);
 }
 
+/* Comes last; test_ops counts on it for these ops. */
+static void both_kernels_were_held_to_numbers(void **state) {
+    (void)state;
+    assert_true(was_run(&pr_op_adamw));
+    assert_true(was_run(&pr_op_adamw_catch_up));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_torch),
@@ -360,6 +385,7 @@ int main(void) {
         cmocka_unit_test(not_a_number_leaves_everything),
         cmocka_unit_test(moments_of_untouched_rows_take_no_memory),
         cmocka_unit_test(steps_outside_the_table_are_refused),
+        cmocka_unit_test(both_kernels_were_held_to_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
