@@ -33,6 +33,8 @@ pr_status pr_optimizer_emit(pr_graph *g, const pr_optimizer *o, pr_tid *factor, 
     }
     if (!total) {
         pr_graph_phase(g, before);
+        status = pr_graph_check(g, err);
+        if (status != PR_OK) return status;
         return pr_fail(err, PR_BAD_GRAPH, "nothing trains: no parameter has a gradient");
     }
     *factor = pr_clip_factor(g, total, o->clip);
