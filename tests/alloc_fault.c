@@ -2,6 +2,7 @@
 
 #include "tests/test.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 
@@ -70,7 +71,10 @@ void *__wrap_aligned_alloc(size_t alignment, size_t bytes) {
 }
 
 void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int file, off_t offset) {
-    if (fails()) return MAP_FAILED;
+    if (fails()) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
     void *block = __real_mmap(at, bytes, protection, flags, file, offset);
     if (block != MAP_FAILED) live++;
     return block;

@@ -7,17 +7,22 @@
 
 enum { ROWS = 22, DEV_ROWS = 10, BATCH = 4, RANK = 4 };
 
-const char *toy_run_model(pr_bert_kind kind) {
+const char *toy_run_model_of(const pr_bert_config *config) {
     static char path[512];
     pr_error err = {0};
     snprintf(path, sizeof path, "%s", scratch_path("toy.gguf"));
     pr_backend *backend = pr_cpu_new(1, &err);
-    pr_model *model = toy_model(kind, backend, 1);
+    pr_model *model = toy_model_of(config, backend, 1);
     pr_model_save(model, path, false, &err);
     assert_string_equal(err.message, "");
     pr_model_free(model);
     pr_backend_free(backend);
     return path;
+}
+
+const char *toy_run_model(pr_bert_kind kind) {
+    const pr_bert_config config = toy_config(kind);
+    return toy_run_model_of(&config);
 }
 
 toy_run toy_run_default(const char *method, int32_t prime) {
@@ -96,7 +101,7 @@ pr_status toy_run_make(const toy_run *run, toy_result *result, pr_error *err) {
     pr_status status =
         pr_finetune_run(model, backend, train, dev, &run->options, &calls, &result->result, err);
     alloc_fault_pause(true);
-    save(model, result);
+    if (!run->unsaved) save(model, result);
     pr_dataset_free(train);
     pr_dataset_free(dev);
     pr_model_free(model);

@@ -13,6 +13,7 @@ typedef struct toy_run {
     int32_t prime; /* of a learner, whose rank is 4 */
     uint64_t model_seed, data_seed;
     int threads;
+    bool unsaved; /* the result has no file: for tests of many runs */
     pr_finetune_options options;
     /* After a step; false ends the run. May be NULL. */
     bool (*step)(void *context, const pr_step_report *report);
@@ -31,6 +32,7 @@ typedef struct toy_result {
 
 /* Writes the plain toy model that runs start from into the scratch folder; returns its path. */
 const char *toy_run_model(pr_bert_kind kind);
+const char *toy_run_model_of(const pr_bert_config *config);
 
 /* The options that most runs take: seeds, 2 threads, 3 epochs of 6 steps, a dev set. */
 toy_run toy_run_default(const char *method, int32_t prime);
