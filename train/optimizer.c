@@ -37,6 +37,8 @@ pr_status pr_optimizer_emit(pr_graph *g, const pr_optimizer *o, pr_tid *factor, 
         if (status != PR_OK) return status;
         return pr_fail(err, PR_BAD_GRAPH, "nothing trains: no parameter has a gradient");
     }
+    /* A loss that is not finite may have gradients that are; 0 times it is not 0. */
+    total = pr_sum_squares(g, pr_scale(g, o->loss, 0.0f), total);
     *factor = pr_clip_factor(g, total, o->clip);
     for (pr_tid t = 1; t <= last && status == PR_OK; t++) {
         pr_tid gradient = pr_graph_gradient(g, t);

@@ -12,6 +12,7 @@ extern "C" {
 typedef struct pr_optimizer {
     pr_adamw_options adamw;
     float clip;   /* the most that the norm of all gradients may be; 0: no clipping */
+    pr_tid loss;  /* f32 (1) */
     pr_tid rates; /* input f32 (steps of the run) */
     pr_tid clock; /* input u64 (3): seed, step, first sentence */
 } pr_optimizer;
@@ -20,7 +21,8 @@ typedef struct pr_optimizer {
 pr_optimizer pr_optimizer_default(void);
 
 /* Appends the updates of every parameter that has a gradient, in phase UPDATE, and makes their
- * states. factor is the tensor to look at after a step: NaN when the gradients were not finite. */
+ * states. factor is the tensor to look at after a step: NaN when the loss or a gradient was not
+ * finite, and nothing was updated. */
 pr_status pr_optimizer_emit(pr_graph *g, const pr_optimizer *optimizer, pr_tid *factor,
                             pr_error *err);
 

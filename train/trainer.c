@@ -64,6 +64,7 @@ pr_trainer *pr_trainer_new(pr_graph *g, pr_backend *backend, pr_tid loss,
         .optimizer = {.adamw = options->adamw, .clip = options->clip},
     };
     t->optimizer.clock = t->clock;
+    t->optimizer.loss = loss;
     if (loss) t->optimizer.rates = pr_graph_input(g, "rates", PR_F32, pr_shape_1(t->n_rates));
     pr_graph_mark(g);
     if (pr_graph_check(g, err) != PR_OK) {
