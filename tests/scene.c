@@ -83,6 +83,24 @@ const pr_param *scene_param(const scene *s, const char *name) {
     return p;
 }
 
+static void assert_same_block(const pr_param *p, const char *what, const void *a, const void *b,
+                              size_t bytes) {
+    bool same = a && b ? memcmp(a, b, bytes) == 0 : a == b;
+    if (!same) fail_msg("%s%s differs", what, p->name);
+}
+
+void assert_same_scene(const scene *a, const scene *b) {
+    static const char *const what[] = {"first moment of ", "second moment of ", "rows of "};
+    for (int i = 0; i < pr_store_count(a->model->store); i++) {
+        const pr_param *p = pr_store_param(a->model->store, i);
+        const pr_param *q = pr_store_param(b->model->store, i);
+        assert_same_block(p, "", p->data, q->data, p->bytes);
+        for (int k = 0; k < PR_STATE_SLOTS; k++)
+            assert_same_block(p, what[k], p->state[k], q->state[k], p->state_bytes[k]);
+        assert_int_equal(p->since, q->since);
+    }
+}
+
 float scene_step(scene *s, size_t i) {
     pr_feed feeds[6];
     pr_error err = {0};

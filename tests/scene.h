@@ -43,6 +43,9 @@ pr_status scene_open_trainer(scene *s, const scene_options *options, pr_error *e
 int scene_feed(scene *s, size_t i, pr_feed feeds[6]);
 const pr_param *scene_param(const scene *s, const char *name);
 
+/* Fails unless the parameters and their states are the same, bit for bit. */
+void assert_same_scene(const scene *a, const scene *b);
+
 /* Trains on a batch, and returns its loss; on n of them. */
 float scene_step(scene *s, size_t i);
 void scene_steps(scene *s, size_t n);
