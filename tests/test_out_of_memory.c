@@ -1,5 +1,6 @@
 /* Every allocation that training makes fails in turn: a status with a message comes back, nothing
  * leaks, and the process goes on. */
+#include "graph/memory.h"
 #include "tests/alloc_fault.h"
 #include "tests/scene.h"
 #include "tests/scratch.h"
@@ -87,9 +88,39 @@ static void a_run_survives_and_its_going_on(void **state) {
     alloc_fault_every(run_through, &run);
 }
 
+/* A dry run, and a prediction. */
+static bool plan_and_predict(void *context) {
+    const scene_options *o = context;
+    pr_error err = {0};
+    scene s;
+    pr_phase_report phases[PR_MAX_PHASES];
+    int n;
+    float *outputs = NULL;
+    pr_finetune_options options = pr_finetune_default();
+    alloc_fault_pause(true);
+    scene_open_model(&s, o, toy_data(ROWS, 3));
+    alloc_fault_pause(false);
+    pr_status status = pr_finetune_plan(s.model, s.backend, s.data, &options, phases, &n, &err);
+    if (status == PR_OK)
+        status = pr_finetune_predict(s.model, s.backend, s.data, 8, &outputs, &err);
+    assert_int_equal(status == PR_OK, outputs != NULL);
+    pr_free(outputs);
+    scene_close(&s);
+    assert_told(status, &err);
+    return status == PR_OK;
+}
+
+static void runs_without_training_survive(void **state) {
+    (void)state;
+    scene_options o = scene_default(PR_BERT, "learner");
+    o.config.layers = o.threads = 1;
+    alloc_fault_every(plan_and_predict, &o);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(training_survives),
+        cmocka_unit_test(runs_without_training_survive),
         cmocka_unit_test_teardown(a_run_survives_and_its_going_on, scratch_empty),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
