@@ -1,6 +1,6 @@
-/* The CPU backend: pages from mmap, and a team of threads of its own (parallel.h). OpenBLAS's threads
- * are turned off: every product is cut into tiles fixed by its shape, each one single-threaded
- * call, so that results do not depend on the number of threads. */
+/* The CPU backend: pages from mmap, and a team of threads of its own (parallel.h). OpenBLAS's
+ * threads are turned off: every product is cut into tiles fixed by its shape, each one
+ * single-threaded call, so that results do not depend on the number of threads. */
 #ifndef PR_CPU_H
 #define PR_CPU_H
 

@@ -1,6 +1,6 @@
 /* Loops over a team: each item once, whatever the number of threads, tasks that come and go faster
  * than threads wake, teams without work. Built a second time under ThreadSanitizer. */
-#include "test.h"
+#include "tests/test.h"
 
 #include <time.h>
 
