@@ -136,7 +136,7 @@ def check_json(tools):
     line = json.loads(out)
     assert list(line) == ["method", "rank", "prime", "seed", "total", "trained", "steps",
                           "median_step_s", "real_tokens_per_s", "mean_tokens", "peak_rss_gb",
-                          "epochs", "wall_s"]
+                          "epochs", "first_step_s", "wall_s"]
     assert [set(e) for e in line["epochs"]] == [{"epoch", "seconds", "loss", "accuracy", "mcc"}] * 2
     assert [e["epoch"] for e in line["epochs"]] == [0, 1]
     assert (line["method"], line["rank"], line["prime"], line["seed"], line["steps"]) == (

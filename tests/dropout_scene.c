@@ -15,7 +15,7 @@ bool scene_reads(const pr_node *node, pr_tid t) {
     return false;
 }
 
-static void find_sites(scene *s) {
+static void find_sites(dropout_scene *s) {
     s->n = 0;
     for (int32_t i = 0; i < pr_graph_nodes(s->g); i++) {
         const pr_node *node = pr_graph_get(s->g, i);
@@ -25,9 +25,10 @@ static void find_sites(scene *s) {
     }
 }
 
-void scene_open(scene *s, pr_bert_kind kind, const char *method, const float rates[3]) {
+void dropout_scene_open(dropout_scene *s, pr_bert_kind kind, const char *method,
+                        const float rates[3]) {
     pr_error err = {0};
-    *s = (scene){.backend = pr_cpu_new(2, &err)};
+    *s = (dropout_scene){.backend = pr_cpu_new(2, &err)};
     s->model = toy_model(kind, s->backend, 1);
     s->model->config.dropout = rates[0];
     s->model->config.attention_dropout = rates[1];
@@ -46,11 +47,11 @@ void scene_open(scene *s, pr_bert_kind kind, const char *method, const float rat
     find_sites(s);
 }
 
-void scene_open_dropping(scene *s, pr_bert_kind kind, const char *method) {
-    scene_open(s, kind, method, (float[]){scene_body, scene_scores, scene_head});
+void dropout_scene_open_dropping(dropout_scene *s, pr_bert_kind kind, const char *method) {
+    dropout_scene_open(s, kind, method, (float[]){scene_body, scene_scores, scene_head});
 }
 
-void scene_close(scene *s) {
+void dropout_scene_close(dropout_scene *s) {
     pr_graph_free(s->g);
     pr_batch_free(&s->batch);
     pr_dataset_free(s->data);
@@ -58,12 +59,12 @@ void scene_close(scene *s) {
     pr_backend_free(s->backend);
 }
 
-size_t scene_elements(const scene *s, int site) {
+size_t scene_elements(const dropout_scene *s, int site) {
     bool last = site == s->n - 1;
     return (size_t)(last ? s->batch.extent.sentences : s->batch.extent.tokens) * SCENE_WIDTH;
 }
 
-static int feed(const scene *s, pr_feed feeds[6]) {
+static int feed(const dropout_scene *s, pr_feed feeds[6]) {
     int n = 0;
     feeds[n++] = (pr_feed){s->bert.ids, s->batch.ids};
     feeds[n++] = (pr_feed){s->bert.positions, s->batch.positions};
@@ -73,8 +74,8 @@ static int feed(const scene *s, pr_feed feeds[6]) {
     return n;
 }
 
-void scene_run(const scene *s, bool training, const uint64_t clock[3], const pr_tid *wanted, int n,
-               float **out) {
+void scene_run(const dropout_scene *s, bool training, const uint64_t clock[3], const pr_tid *wanted,
+               int n, float **out) {
     pr_error err = {0};
     pr_feed feeds[6];
     pr_extent extent = s->batch.extent;
@@ -99,7 +100,7 @@ void scene_run(const scene *s, bool training, const uint64_t clock[3], const pr_
     s->backend->free(s->backend, arena, bytes);
 }
 
-drawn scene_draw(const scene *s, uint64_t seed, uint64_t step, uint64_t first) {
+drawn scene_draw(const dropout_scene *s, uint64_t seed, uint64_t step, uint64_t first) {
     drawn d = {.n = s->n};
     pr_tid wanted[SCENE_SITES];
     for (int i = 0; i < s->n; i++)

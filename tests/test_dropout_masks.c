@@ -14,8 +14,8 @@
 static void rate_and_scale_are_right(void **state) {
     (void)state;
     for (int k = 0; k < 2; k++) {
-        scene s;
-        scene_open_dropping(&s, k ? PR_BERT : PR_DISTILBERT, "full");
+        dropout_scene s;
+        dropout_scene_open_dropping(&s, k ? PR_BERT : PR_DISTILBERT, "full");
         for (int i = 0; i < s.n; i++) {
             const pr_node *node = pr_graph_get(s.g, s.node[i]);
             if (strcmp(node->op->name, "dropout") != 0) continue;
@@ -36,7 +36,7 @@ static void rate_and_scale_are_right(void **state) {
             pr_free(out[0]);
             pr_free(out[1]);
         }
-        scene_close(&s);
+        dropout_scene_close(&s);
     }
 }
 
@@ -96,11 +96,11 @@ static void attention_drops_its_weights(void **state) {
 static void evaluation_drops_nothing(void **state) {
     (void)state;
     for (int k = 0; k < 2; k++) {
-        scene s, plain;
+        dropout_scene s, plain;
         float *out[2][2];
         const uint64_t clock[3] = {7, 11, 0};
-        scene_open_dropping(&s, k ? PR_BERT : PR_DISTILBERT, "full");
-        scene_open(&plain, k ? PR_BERT : PR_DISTILBERT, "full", (float[]){0, 0, 0});
+        dropout_scene_open_dropping(&s, k ? PR_BERT : PR_DISTILBERT, "full");
+        dropout_scene_open(&plain, k ? PR_BERT : PR_DISTILBERT, "full", (float[]){0, 0, 0});
         scene_run(&s, false, clock, &s.bert.logits, 1, out[0]);
         scene_run(&s, true, clock, &s.bert.logits, 1, out[0] + 1);
         scene_run(&plain, false, clock, &plain.bert.logits, 1, out[1]);
@@ -111,12 +111,12 @@ static void evaluation_drops_nothing(void **state) {
         assert_memory_not_equal(out[0][1], out[0][0], bytes);
         for (int i = 0; i < 4; i++)
             pr_free(out[i / 2][i % 2]);
-        scene_close(&plain);
-        scene_close(&s);
+        dropout_scene_close(&plain);
+        dropout_scene_close(&s);
     }
 }
 
-static bool drops_whole_rows(const scene *s, int site) {
+static bool drops_whole_rows(const dropout_scene *s, int site) {
     return strcmp(pr_graph_get(s->g, s->node[site])->op->name, "dropout") == 0;
 }
 
@@ -132,8 +132,8 @@ static void assert_independent(const float *a, const float *b, size_t n, double 
 
 static void sites_draw_apart(void **state) {
     (void)state;
-    scene s;
-    scene_open_dropping(&s, PR_BERT, "full");
+    dropout_scene s;
+    dropout_scene_open_dropping(&s, PR_BERT, "full");
     drawn d = scene_draw(&s, 7, 11, 0);
     int pairs = 0;
     for (int i = 0; i < s.n - 1; i++) {
@@ -145,14 +145,14 @@ static void sites_draw_apart(void **state) {
     }
     assert_int_equal(pairs, 10);
     scene_drop_drawn(&d);
-    scene_close(&s);
+    dropout_scene_close(&s);
 }
 
 static void steps_and_seeds_draw_apart(void **state) {
     (void)state;
     static const uint64_t others[][2] = {{7, 12}, {8, 11}, {11, 7}, {0, 0}, {7, UINT32_MAX}};
-    scene s;
-    scene_open_dropping(&s, PR_BERT, "full");
+    dropout_scene s;
+    dropout_scene_open_dropping(&s, PR_BERT, "full");
     drawn d = scene_draw(&s, 7, 11, 0);
     for (size_t o = 0; o < sizeof others / sizeof *others; o++) {
         drawn e = scene_draw(&s, others[o][0], others[o][1], 0);
@@ -167,11 +167,12 @@ static void steps_and_seeds_draw_apart(void **state) {
         scene_drop_drawn(&e);
     }
     scene_drop_drawn(&d);
-    scene_close(&s);
+    dropout_scene_close(&s);
 }
 
 /* The masks are the same if what is behind them is; products may round in another way. */
-static void assert_same_draw(const scene *s, int site, const float *a, const float *b, size_t n) {
+static void assert_same_draw(const dropout_scene *s, int site, const float *a, const float *b,
+                             size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (drops_whole_rows(s, site)) assert_int_equal(a[i] == 0.0f, b[i] == 0.0f);
         assert_true(fabsf(a[i] - b[i]) <= 1e-5f);
@@ -181,8 +182,8 @@ static void assert_same_draw(const scene *s, int site, const float *a, const flo
 static void a_sentence_keeps_its_masks_in_a_part_of_the_batch(void **state) {
     (void)state;
     enum { FIRST = 50, PART = 30 };
-    scene s;
-    scene_open_dropping(&s, PR_DISTILBERT, "full");
+    dropout_scene s;
+    dropout_scene_open_dropping(&s, PR_DISTILBERT, "full");
     drawn whole = scene_draw(&s, 7, 11, 0);
     pr_batch_gather(&s.batch, s.data, NULL, FIRST, PART);
     drawn part = scene_draw(&s, 7, 11, FIRST), wrong = scene_draw(&s, 7, 11, FIRST + 1);
@@ -195,28 +196,28 @@ static void a_sentence_keeps_its_masks_in_a_part_of_the_batch(void **state) {
     scene_drop_drawn(&whole);
     scene_drop_drawn(&part);
     scene_drop_drawn(&wrong);
-    scene_close(&s);
+    dropout_scene_close(&s);
 }
 
 /* A learner's P2 is zero at first: the same model with other nodes, and other numbers of nodes. */
 static void another_graph_has_the_same_masks(void **state) {
     (void)state;
-    scene s, with_learner;
-    scene_open_dropping(&s, PR_BERT, "full");
-    scene_open_dropping(&with_learner, PR_BERT, "learner");
+    dropout_scene s, with_learner;
+    dropout_scene_open_dropping(&s, PR_BERT, "full");
+    dropout_scene_open_dropping(&with_learner, PR_BERT, "learner");
     assert_true(s.node[s.n - 1] != with_learner.node[s.n - 1]);
     drawn a = scene_draw(&s, 7, 11, 0), b = scene_draw(&with_learner, 7, 11, 0);
     for (int i = 0; i < s.n; i++)
         assert_same_draw(&s, i, a.out[i], b.out[i], scene_elements(&s, i));
     scene_drop_drawn(&a);
     scene_drop_drawn(&b);
-    scene_close(&s);
-    scene_close(&with_learner);
+    dropout_scene_close(&s);
+    dropout_scene_close(&with_learner);
 }
 
 /* Every site's output, and a gradient from the far end of the graph, which meets every mask again
  * on its way back. */
-static void derive_and_draw(scene *s, int32_t epoch, float **out) {
+static void derive_and_draw(dropout_scene *s, int32_t epoch, float **out) {
     const uint64_t clock[3] = {7, 11, 0};
     pr_error err = {0};
     pr_tid wanted[SCENE_SITES + 1];
@@ -235,10 +236,10 @@ static void derive_and_draw(scene *s, int32_t epoch, float **out) {
 static void a_flip_keeps_the_masks(void **state) {
     (void)state;
     for (int k = 0; k < 2; k++) {
-        scene s;
+        dropout_scene s;
         pr_error err = {0};
         float *before[SCENE_SITES + 1], *after[SCENE_SITES + 1];
-        scene_open_dropping(&s, k ? PR_BERT : PR_DISTILBERT, "learner");
+        dropout_scene_open_dropping(&s, k ? PR_BERT : PR_DISTILBERT, "learner");
         pr_method_begin(s.model->method, s.model->store, &err);
         pr_graph_mark(s.g);
         derive_and_draw(&s, 0, before);
@@ -251,7 +252,7 @@ static void a_flip_keeps_the_masks(void **state) {
             pr_free(before[i]);
             pr_free(after[i]);
         }
-        scene_close(&s);
+        dropout_scene_close(&s);
     }
 }
 

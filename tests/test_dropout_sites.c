@@ -57,7 +57,7 @@ static const char *reader_of(const pr_graph *g, pr_tid t) {
     return name;
 }
 
-static void assert_site(const scene *s, int32_t index, const expected_site *e) {
+static void assert_site(const dropout_scene *s, int32_t index, const expected_site *e) {
     const pr_node *node = pr_graph_get(s->g, index);
     assert_string_equal(node->op->name, e->after ? "dropout" : "attention");
     assert_true(node->attr.site == pr_site(e->name));
@@ -77,9 +77,9 @@ static void the_sites_are_the_kinds(void **state) {
     (void)state;
     static const char *const methods[] = {"full", "learner"};
     for (int k = 0; k < 4; k++) {
-        scene s;
+        dropout_scene s;
         pr_bert_kind kind = k / 2 ? PR_BERT : PR_DISTILBERT;
-        scene_open_dropping(&s, kind, methods[k % 2]);
+        dropout_scene_open_dropping(&s, kind, methods[k % 2]);
         int n = 0;
         for (const expected_site *e = sites_of(kind); e->name; e++, n++) {
             assert_true(n < s.n);
@@ -92,29 +92,31 @@ static void the_sites_are_the_kinds(void **state) {
             }
         }
         assert_int_equal(n, s.n);
-        scene_close(&s);
+        dropout_scene_close(&s);
     }
 }
 
 static void a_rate_of_zero_leaves_no_site(void **state) {
     (void)state;
     for (int k = 0; k < 2; k++) {
-        scene s;
-        scene_open(&s, k ? PR_BERT : PR_DISTILBERT, "full", (float[]){0.0f, scene_scores, 0.0f});
+        dropout_scene s;
+        dropout_scene_open(&s, k ? PR_BERT : PR_DISTILBERT, "full",
+                           (float[]){0.0f, scene_scores, 0.0f});
         for (int i = 0; i < s.n; i++) {
             const pr_node *node = pr_graph_get(s.g, s.node[i]);
             assert_string_equal(node->op->name, "attention");
             assert_true(node->attr.f[0] == scene_scores);
         }
         assert_int_equal(s.n, 2);
-        scene_close(&s);
-        scene_open(&s, k ? PR_BERT : PR_DISTILBERT, "full", (float[]){0.0f, 0.0f, scene_head});
+        dropout_scene_close(&s);
+        dropout_scene_open(&s, k ? PR_BERT : PR_DISTILBERT, "full",
+                           (float[]){0.0f, 0.0f, scene_head});
         int dropping = 0;
         for (int i = 0; i < s.n; i++)
             dropping += pr_graph_get(s.g, s.node[i])->attr.f[0] > 0.0f;
         assert_int_equal(dropping, 1);
         assert_true(pr_graph_get(s.g, s.node[s.n - 1])->attr.site == pr_site("cls"));
-        scene_close(&s);
+        dropout_scene_close(&s);
     }
 }
 
@@ -122,9 +124,9 @@ static void a_rate_of_zero_leaves_no_site(void **state) {
 static void backward_has_the_same_sites(void **state) {
     (void)state;
     for (int k = 0; k < 2; k++) {
-        scene s;
+        dropout_scene s;
         pr_error err = {0};
-        scene_open_dropping(&s, k ? PR_BERT : PR_DISTILBERT, "full");
+        dropout_scene_open_dropping(&s, k ? PR_BERT : PR_DISTILBERT, "full");
         pr_store_require_grad(s.model->store, "*", true, &err);
         assert_int_equal(pr_backward(s.g, s.bert.loss, &err), PR_OK);
         for (int i = 0; i < s.n; i++) {
@@ -139,7 +141,7 @@ static void backward_has_the_same_sites(void **state) {
             }
             assert_int_equal(found, 1);
         }
-        scene_close(&s);
+        dropout_scene_close(&s);
     }
 }
 
