@@ -24,11 +24,20 @@ static inline float pr_bits_float(uint32_t bits) {
     return both.f;
 }
 
+static inline uint32_t pr_float_bits(float f) {
+    union {
+        float f;
+        uint32_t u;
+    } both = {.f = f};
+    return both.u;
+}
+
 /* e^x to 2 units in the last place without a branch: x is held to [-87.3, 88.0], so that results
  * stay normal numbers; e^x = 2^n e^r with |r| <= ln 2 / 2, e^r by Cephes' polynomial (expf). */
 static inline float pr_expf(float x) {
     x = x < -87.3f ? -87.3f : x > 88.0f ? 88.0f : x;
-    /* Adding 1.5 * 2^23 rounds to an integer. */
+    /* Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits: NaN, which no
+     * conversion to an integer may meet, passes through to the result. */
     float rounded = x * 1.44269504088896341f + 12582912.0f;
     float n = rounded - 12582912.0f;
     float r = x - n * 0.693359375f;
@@ -40,7 +49,7 @@ static inline float pr_expf(float x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    return p * pr_bits_float((uint32_t)((int32_t)n + 127) << 23);
+    return p * pr_bits_float((pr_float_bits(rounded) + 127u) << 23);
 }
 
 /* erf x without a branch, after Norbert Juffa's erff (StackOverflow 35148198): x + x P(x^2) up to

@@ -72,6 +72,7 @@ static size_t grad_workspace(const pr_call *c) {
 
 /* The tokens 0 .. n - 1 by id, ties in order; within list (2 n). */
 static const int32_t *sort_tokens(const int32_t *id, int64_t n, int32_t n_rows, int32_t *list) {
+    if (n == 0) return list; /* it may be NULL then */
     int32_t *from = list, *to = list + n;
     for (int64_t i = 0; i < n; i++)
         from[i] = (int32_t)i;
