@@ -8,6 +8,7 @@
 #include "ops/adamw.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "backends/simd.h"
 #include "ops/kernel.h"
@@ -18,7 +19,7 @@ enum { PARAM, FIRST, SECOND, GRADIENT, FACTOR, RATES, CLOCK, LIST, ROWS, INPUTS 
 /* A sparse gradient's node: (dy, ids). */
 enum { EMBED_GRAD_IDS = 1 };
 
-enum { BLOCK = 64, BLOCK_GRAIN = 256, ROW_GRAIN = 8 };
+enum { BLOCK = 64, BLOCK_GRAIN = 256, ROW_GRAIN = 8, PIECE = 4096 };
 
 static pr_status infer(pr_infer *c) {
     char text[PR_SHAPE_TEXT], expected[PR_SHAPE_TEXT];
@@ -116,12 +117,23 @@ typedef struct job {
     float factor;
 } job;
 
+/* Moments before their first update are zeros on pages that were never touched. Written first, such
+ * a page costs one fault; read first, two, and the second stops all threads. */
+static void write_zeros(const pr_adamw_table *t, int64_t at, int64_t n) {
+    memset(t->m + at, 0, (size_t)n * sizeof *t->m);
+    memset(t->v + at, 0, (size_t)n * sizeof *t->v);
+}
+
 static void dense_blocks(const void *context, int64_t begin, int64_t end) {
     const job *j = context;
     const float *gradient = j->call->in[GRADIENT].data;
     int64_t at = begin * BLOCK, past = end * BLOCK < j->elements ? end * BLOCK : j->elements;
-    apply(&j->step, past - at, j->table.p + at, j->table.m + at, j->table.v + at, gradient + at,
-          j->factor);
+    for (int64_t n; at < past; at += n) {
+        n = past - at < PIECE ? past - at : PIECE;
+        if (j->t == 1) write_zeros(&j->table, at, n);
+        apply(&j->step, n, j->table.p + at, j->table.m + at, j->table.v + at, gradient + at,
+              j->factor);
+    }
 }
 
 static void sparse_rows(const void *context, int64_t begin, int64_t end) {
@@ -134,6 +146,7 @@ static void sparse_rows(const void *context, int64_t begin, int64_t end) {
         if (row < 0 || row >= t->n_rows) continue;
         pr_adamw_replay(t, row, j->t - 1);
         int64_t at = row * t->d;
+        if (!(t->done[row] & 1)) write_zeros(t, at, t->d);
         apply(&j->step, t->d, t->p + at, t->m + at, t->v + at, gradient + i * t->d, j->factor);
         t->done[row] = (int32_t)(j->t << 1) | 1;
     }
