@@ -5,7 +5,7 @@ have_package() {
     [ "$(dpkg-query -W -f='${Status}' "$1" 2> /dev/null)" = 'install ok installed' ]
 }
 
-need_packages() {
+need_packages() (
     missing=
     for choice; do
         found=
@@ -14,7 +14,7 @@ need_packages() {
         done
         [ -n "$found" ] || missing="$missing ${choice%%|*}"
     done
-    [ -n "$missing" ] || return 0
+    [ -n "$missing" ] || exit 0
     as_root=
     if [ "$(id -u)" -ne 0 ]; then
         as_root=sudo
@@ -34,7 +34,7 @@ need_packages() {
         exit 1
     fi
     rm -f "$log"
-}
+)
 
 # What building Primer needs.
 build_packages='gcc libc6-dev cmake make pkg-config|pkgconf libopenblas-dev
