@@ -39,6 +39,7 @@ static void resume_everywhere(const char *method, int32_t prime, int flips) {
         toy_result part = toy_run_through(&first), rest = toy_run_through(&second);
         assert_int_equal(part.result.steps, stop);
         assert_int_equal(rest.result.steps, RUN_STEPS);
+        assert_int_equal(part.flips + rest.flips, flips); /* each is told of once */
         if (stop < RUN_STEPS) assert_memory_not_equal(part.file, whole.file, whole.size);
         assert_same_course(&whole, &rest, stop + 1);
         free(part.file);

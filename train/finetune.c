@@ -286,7 +286,9 @@ static pr_status resume(run *r, pr_error *err) {
     if (status == PR_OK) status = pr_store_settle(r->model->store, 0, err);
     if (status == PR_OK) status = pr_checkpoint_load(r->model, r->options->resume, err);
     pr_trainer_set_steps(r->trainer, r->at.step);
-    return status;
+    if (status != PR_OK || r->at.step == 0 || r->at.step % r->per_epoch != 0) return status;
+    /* A flip that comes at once is told of with the plan it ends. */
+    return pr_trainer_prepare(r->trainer, largest_batch(r, 0, r->options->epochs), err);
 }
 
 pr_status pr_finetune_run(pr_model *model, pr_backend *backend, const pr_dataset *train_set,
