@@ -4,7 +4,7 @@
 #include "graph/memory.h"
 #include "graph/plan.h"
 #include "tests/test.h"
-#include "train/trainer.h"
+#include "train/feed.h"
 
 const float scene_body = 0.125f, scene_scores = 0.25f, scene_head = 0.375f;
 
@@ -64,20 +64,10 @@ size_t scene_elements(const dropout_scene *s, int site) {
     return (size_t)(last ? s->batch.extent.sentences : s->batch.extent.tokens) * SCENE_WIDTH;
 }
 
-static int feed(const dropout_scene *s, pr_feed feeds[6]) {
-    int n = 0;
-    feeds[n++] = (pr_feed){s->bert.ids, s->batch.ids};
-    feeds[n++] = (pr_feed){s->bert.positions, s->batch.positions};
-    if (s->bert.types) feeds[n++] = (pr_feed){s->bert.types, s->batch.types};
-    feeds[n++] = (pr_feed){s->bert.offsets, s->batch.offsets};
-    feeds[n++] = (pr_feed){s->bert.labels, s->batch.label};
-    return n;
-}
-
 void scene_run(const dropout_scene *s, bool training, const uint64_t clock[3], const pr_tid *wanted,
                int n, float **out) {
     pr_error err = {0};
-    pr_feed feeds[6];
+    pr_feed feeds[PR_BERT_FEEDS];
     pr_extent extent = s->batch.extent;
     const pr_plan_options options = {
         .capacity = extent, .wanted = wanted, .n_wanted = n, .training = training};
@@ -86,7 +76,7 @@ void scene_run(const dropout_scene *s, bool training, const uint64_t clock[3], c
     size_t bytes = pr_plan_get_report(plan)->arena;
     void *arena = s->backend->alloc(s->backend, bytes);
     pr_plan_attach(plan, arena);
-    int n_feeds = feed(s, feeds);
+    int n_feeds = pr_bert_feeds(&s->bert, &s->batch, false, feeds);
     for (int i = 0; i < n_feeds; i++)
         pr_plan_feed(plan, feeds[i].input, extent, feeds[i].data, &err);
     pr_plan_feed(plan, s->bert.clock, extent, clock, &err);

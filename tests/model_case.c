@@ -6,6 +6,7 @@
 
 #include "backends/cpu.h"
 #include "graph/memory.h"
+#include "train/feed.h"
 #include "train/schedule.h"
 
 const pr_stored *model_case_find(const model_case *c, const char *format, ...) {
@@ -204,26 +205,19 @@ void model_case_close(model_case *c) {
     *c = (model_case){0};
 }
 
-static int feed(const model_case *c, const pr_batch *b, pr_feed feeds[6]) {
-    int n = 0;
-    feeds[n++] = (pr_feed){c->bert.ids, b->ids};
-    feeds[n++] = (pr_feed){c->bert.positions, b->positions};
-    if (c->bert.types) feeds[n++] = (pr_feed){c->bert.types, b->types};
-    feeds[n++] = (pr_feed){c->bert.offsets, b->offsets};
-    const void *labels = c->model->config.regression ? (const void *)b->target : b->label;
-    feeds[n++] = (pr_feed){c->bert.labels, labels};
-    return n;
+static int feed(const model_case *c, const pr_batch *b, pr_feed feeds[PR_BERT_FEEDS]) {
+    return pr_bert_feeds(&c->bert, b, c->model->config.regression, feeds);
 }
 
 pr_status model_case_logits(model_case *c, int32_t batch, float *out, pr_error *err) {
-    pr_feed feeds[6];
+    pr_feed feeds[PR_BERT_FEEDS];
     const pr_batch *b = &c->batch[batch];
     return pr_trainer_evaluate(c->trainer, c->bert.logits, b->extent, feeds, feed(c, b, feeds), out,
                                err);
 }
 
 pr_status model_case_gradient(model_case *c, const char *name, float *out, pr_error *err) {
-    pr_feed feeds[6];
+    pr_feed feeds[PR_BERT_FEEDS];
     const pr_batch *b = &c->batch[0];
     return pr_trainer_gradient(c->trainer, pr_graph_find(c->g, name), b->extent, feeds,
                                feed(c, b, feeds), out, err);
@@ -232,7 +226,7 @@ pr_status model_case_gradient(model_case *c, const char *name, float *out, pr_er
 pr_status model_case_train(model_case *c, float *losses, pr_error *err) {
     pr_status status = PR_OK;
     for (int32_t step = 0; step < c->steps && status == PR_OK; step++) {
-        pr_feed feeds[6];
+        pr_feed feeds[PR_BERT_FEEDS];
         const pr_batch *b = &c->batch[step % c->n_batches];
         status = set_phase(c, step, err);
         if (status != PR_OK) break;

@@ -65,16 +65,10 @@ void scene_close(scene *s) {
     pr_backend_free(s->backend);
 }
 
-int scene_feed(scene *s, size_t i, pr_feed feeds[6]) {
+int scene_feed(scene *s, size_t i, pr_feed feeds[PR_BERT_FEEDS]) {
     size_t batches = s->data->n / s->sentences;
     pr_batch_gather(&s->batch, s->data, NULL, i % batches * s->sentences, s->sentences);
-    int n = 0;
-    feeds[n++] = (pr_feed){s->bert.ids, s->batch.ids};
-    feeds[n++] = (pr_feed){s->bert.positions, s->batch.positions};
-    if (s->bert.types) feeds[n++] = (pr_feed){s->bert.types, s->batch.types};
-    feeds[n++] = (pr_feed){s->bert.offsets, s->batch.offsets};
-    feeds[n++] = (pr_feed){s->bert.labels, s->batch.label};
-    return n;
+    return pr_bert_feeds(&s->bert, &s->batch, false, feeds);
 }
 
 const pr_param *scene_param(const scene *s, const char *name) {
@@ -102,7 +96,7 @@ void assert_same_scene(const scene *a, const scene *b) {
 }
 
 float scene_step(scene *s, size_t i) {
-    pr_feed feeds[6];
+    pr_feed feeds[PR_BERT_FEEDS];
     pr_error err = {0};
     float loss = 0.0f;
     int n = scene_feed(s, i, feeds);

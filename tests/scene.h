@@ -4,7 +4,7 @@
 #define PR_SCENE_H
 
 #include "tests/toy_model.h"
-#include "train/trainer.h"
+#include "train/feed.h"
 
 enum { SCENE_STEPS = 64 /* of the learning rate */ };
 
@@ -40,7 +40,7 @@ void scene_open_model(scene *s, const scene_options *options, pr_dataset *data);
 pr_status scene_open_trainer(scene *s, const scene_options *options, pr_error *err);
 
 /* Gathers batch number i, counted around the data set, and fills in its feeds; returns how many. */
-int scene_feed(scene *s, size_t i, pr_feed feeds[6]);
+int scene_feed(scene *s, size_t i, pr_feed feeds[PR_BERT_FEEDS]);
 const pr_param *scene_param(const scene *s, const char *name);
 
 /* Fails unless the parameters and their states are the same, bit for bit. */

@@ -125,7 +125,7 @@ static void open_fresh(scene *fresh, const scene *s) {
 
 static void read_gradient(scene *s, const char *name, float *to) {
     pr_error err = {0};
-    pr_feed feeds[6];
+    pr_feed feeds[PR_BERT_FEEDS];
     int n = scene_feed(s, 0, feeds);
     pr_trainer_gradient(s->trainer, pr_graph_find(s->g, name), s->batch.extent, feeds, n, to, &err);
     assert_string_equal(err.message, "");
@@ -258,7 +258,7 @@ static void take_every_step(scene *s) {
     float logits[8 * 2];
     pr_error err = {0};
     for (size_t i = 0; i < 4; i++) {
-        pr_feed feeds[6];
+        pr_feed feeds[PR_BERT_FEEDS];
         scene_step(s, i);
         int n = scene_feed(s, i, feeds);
         pr_trainer_evaluate(s->trainer, s->bert.logits, s->batch.extent, feeds, n, logits, &err);

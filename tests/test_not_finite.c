@@ -58,7 +58,7 @@ static void meet(const char *method, void (*break_it)(scene *s), const char *mes
         break_it(&scenes[i]);
     }
     scene *s = &scenes[0];
-    pr_feed feeds[6];
+    pr_feed feeds[PR_BERT_FEEDS];
     float loss = 0.0f;
     int n = scene_feed(s, 1, feeds);
     pr_status status = pr_trainer_step(s->trainer, s->batch.extent, feeds, n, &loss, &err);

@@ -11,7 +11,7 @@ enum { ROWS = 16 };
 
 /* The graph, its gradients and updates, the plans, steps across a flip, an evaluation. */
 static pr_status train(scene *s, const scene_options *o, pr_error *err) {
-    pr_feed feeds[6];
+    pr_feed feeds[PR_BERT_FEEDS];
     float loss, logits[16];
     pr_status status = scene_open_trainer(s, o, err);
     for (int32_t epoch = 1; epoch <= 2 && status == PR_OK; epoch++) {

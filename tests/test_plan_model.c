@@ -22,7 +22,7 @@ enum { VARIANTS = sizeof variants / sizeof *variants };
 static pr_extent capacity(scene *s, bool tight) {
     if (!tight) return (pr_extent){128, 10, 16};
     pr_extent most = {0};
-    pr_feed feeds[6];
+    pr_feed feeds[PR_BERT_FEEDS];
     for (size_t step = 0; step < STEPS; step++) {
         scene_feed(s, step, feeds);
         pr_extent e = s->batch.extent;
@@ -35,7 +35,7 @@ static pr_extent capacity(scene *s, bool tight) {
 
 /* The batch's inputs and the trainer's. */
 static void feed(scene *s, pr_plan *plan, size_t step) {
-    pr_feed feeds[6];
+    pr_feed feeds[PR_BERT_FEEDS];
     float rates[SCENE_STEPS];
     pr_error err = {0};
     const uint64_t clock[3] = {5, step, 0};

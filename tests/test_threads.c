@@ -93,7 +93,7 @@ static trace *train(const char *method, size_t tokens, int threads) {
     const scene_options o = wide_options(method, threads);
     trace *t = pr_alloc(1, sizeof *t);
     pr_error err = {0};
-    pr_feed feeds[6];
+    pr_feed feeds[PR_BERT_FEEDS];
     float logits[BATCH * 2];
     scene s;
     scene_open(&s, &o, batches_of(tokens, o.config.vocab));

@@ -6,6 +6,7 @@
 
 #include "graph/memory.h"
 #include "train/checkpoint.h"
+#include "train/feed.h"
 #include "train/schedule.h"
 
 /* All that one run holds. */
@@ -126,17 +127,6 @@ static pr_extent largest_batch(const run *r, int32_t first, int32_t end) {
 
 /* ---- one step ---- */
 
-static int feed_batch(const run *r, const pr_batch *b, pr_feed feeds[6]) {
-    int n = 0;
-    feeds[n++] = (pr_feed){r->bert.ids, b->ids};
-    feeds[n++] = (pr_feed){r->bert.positions, b->positions};
-    if (r->bert.types) feeds[n++] = (pr_feed){r->bert.types, b->types};
-    feeds[n++] = (pr_feed){r->bert.offsets, b->offsets};
-    const void *labels = r->model->config.regression ? (const void *)b->target : b->label;
-    feeds[n++] = (pr_feed){r->bert.labels, labels};
-    return n;
-}
-
 static pr_checkpoint_run checkpoint_run(const run *r) {
     return (pr_checkpoint_run){r->model, r->options, r->train->n, r->data, r->fingerprint};
 }
@@ -154,12 +144,13 @@ static pr_status one_step(run *r, int32_t epoch, bool *stop, pr_error *err) {
     size_t first = (size_t)(r->at.step % r->per_epoch) * (size_t)o->batch_size;
     size_t left = r->train->n - first;
     size_t n = left < (size_t)o->batch_size ? left : (size_t)o->batch_size;
-    pr_feed feeds[6];
+    pr_feed feeds[PR_BERT_FEEDS];
     pr_step_report report = {.epoch = epoch, .epochs = o->epochs, .steps = r->steps};
     double start = now();
     pr_batch_gather(&r->batch, r->train, r->order + first, 0, n);
-    pr_status status = pr_trainer_step(r->trainer, r->batch.extent, feeds,
-                                       feed_batch(r, &r->batch, feeds), &report.loss, err);
+    pr_status status = pr_trainer_step(
+        r->trainer, r->batch.extent, feeds,
+        pr_bert_feeds(&r->bert, &r->batch, r->model->config.regression, feeds), &report.loss, err);
     if (status != PR_OK) return status;
     report.seconds = now() - start;
     report.rate = (double)pr_trainer_rate(r->trainer, r->at.step);
@@ -186,11 +177,12 @@ static pr_status predict(const run *r, const pr_dataset *data, int32_t batch_siz
     for (size_t first = 0; first < data->n && status == PR_OK;) {
         size_t left = data->n - first;
         size_t n = left < (size_t)batch_size ? left : (size_t)batch_size;
-        pr_feed feeds[6];
+        pr_feed feeds[PR_BERT_FEEDS];
         pr_batch_gather(&batch, data, NULL, first, n);
-        status = pr_trainer_evaluate(r->trainer, r->bert.logits, batch.extent, feeds,
-                                     feed_batch(r, &batch, feeds),
-                                     outputs + first * (size_t)r->model->config.labels, err);
+        status =
+            pr_trainer_evaluate(r->trainer, r->bert.logits, batch.extent, feeds,
+                                pr_bert_feeds(&r->bert, &batch, r->model->config.regression, feeds),
+                                outputs + first * (size_t)r->model->config.labels, err);
         first += n;
     }
     pr_batch_free(&batch);

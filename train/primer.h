@@ -14,6 +14,7 @@
 #include "models/wordpiece.h"
 #include "ops/ops.h"
 #include "train/dataset.h"
+#include "train/feed.h"
 #include "train/finetune.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
