@@ -22,6 +22,7 @@ typedef struct run {
     pr_batch batch;
     uint32_t *order; /* (rows) of the epoch under way */
     int32_t per_epoch, steps;
+    pr_extent largest;    /* batch of the run */
     uint64_t fingerprint; /* of the model before the first step */
     uint64_t data;        /* of the training set */
     pr_checkpoint at;
@@ -82,6 +83,26 @@ static pr_status make_trainer(run *r, pr_backend *backend, pr_error *err) {
     return r->trainer ? PR_OK : err->code;
 }
 
+/* The largest batch of the run: orders are drawn from the seed, so it is known beforehand, and
+ * memory is planned for it. */
+static pr_extent largest_batch(const run *r) {
+    const pr_dataset *d = r->train;
+    size_t batch = (size_t)r->options->batch_size;
+    pr_extent most = {.sentences = (int64_t)(batch < d->n ? batch : d->n),
+                      .longest = (int64_t)d->longest};
+    for (int32_t epoch = 0; epoch < r->options->epochs; epoch++) {
+        pr_dataset_shuffle(r->order, d->n, r->options->seed, epoch);
+        for (size_t i = 0; i < d->n; i += batch) {
+            int64_t tokens = 0;
+            for (size_t k = i; k < d->n && k < i + batch; k++) {
+                tokens += (int64_t)(d->start[r->order[k] + 1] - d->start[r->order[k]]);
+            }
+            if (tokens > most.tokens) most.tokens = tokens;
+        }
+    }
+    return most;
+}
+
 static pr_status open_run(run *r, pr_backend *backend, pr_error *err) {
     pr_status status = check_options(r->options, r->train, err);
     if (status != PR_OK) return status;
@@ -93,6 +114,7 @@ static pr_status open_run(run *r, pr_backend *backend, pr_error *err) {
     r->order = pr_alloc(r->train->n, sizeof *r->order);
     r->g = pr_graph_new(r->model->store);
     if (!r->order || !r->g) return pr_fail_memory(err, "a run", r->train->n * sizeof *r->order);
+    r->largest = largest_batch(r);
     r->bert = pr_model_build(r->model, r->g);
     status = pr_batch_reserve(&r->batch, r->train, batch, err);
     return status == PR_OK ? make_trainer(r, backend, err) : status;
@@ -103,26 +125,6 @@ static void close_run(run *r) {
     pr_graph_free(r->g);
     pr_batch_free(&r->batch);
     pr_free(r->order);
-}
-
-/* The largest batch of an epoch range: orders are drawn from the seed, so it is known beforehand,
- * and memory is planned for it once. */
-static pr_extent largest_batch(const run *r, int32_t first, int32_t end) {
-    const pr_dataset *d = r->train;
-    size_t batch = (size_t)r->options->batch_size;
-    pr_extent most = {.sentences = (int64_t)(batch < d->n ? batch : d->n),
-                      .longest = (int64_t)d->longest};
-    for (int32_t epoch = first; epoch < end; epoch++) {
-        pr_dataset_shuffle(r->order, d->n, r->options->seed, epoch);
-        for (size_t i = 0; i < d->n; i += batch) {
-            int64_t tokens = 0;
-            for (size_t k = i; k < d->n && k < i + batch; k++) {
-                tokens += (int64_t)(d->start[r->order[k] + 1] - d->start[r->order[k]]);
-            }
-            if (tokens > most.tokens) most.tokens = tokens;
-        }
-    }
-    return most;
 }
 
 /* ---- one step ---- */
@@ -217,7 +219,7 @@ static pr_status begin_epoch(run *r, int32_t epoch, pr_error *err) {
     pr_status status = pr_method_epoch(r->model->method, store, &r->model->options, epoch, err);
     bool flipped = pr_store_version(store) != version;
     if (status == PR_OK && (flipped || !before)) {
-        status = pr_trainer_prepare(r->trainer, largest_batch(r, 0, r->options->epochs), err);
+        status = pr_trainer_prepare(r->trainer, r->largest, err);
     }
     if (status != PR_OK) return status;
     flip.after = *pr_trainer_report(r->trainer);
@@ -280,7 +282,7 @@ static pr_status resume(run *r, pr_error *err) {
     pr_trainer_set_steps(r->trainer, r->at.step);
     if (status != PR_OK || r->at.step == 0 || r->at.step % r->per_epoch != 0) return status;
     /* A flip that comes at once is told of with the plan it ends. */
-    return pr_trainer_prepare(r->trainer, largest_batch(r, 0, r->options->epochs), err);
+    return pr_trainer_prepare(r->trainer, r->largest, err);
 }
 
 pr_status pr_finetune_run(pr_model *model, pr_backend *backend, const pr_dataset *train_set,
@@ -311,8 +313,6 @@ pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_datase
     run r = {.model = model, .train = train_set, .options = options};
     pr_status status = open_run(&r, backend, err);
     if (status == PR_OK) status = pr_method_begin(model->method, model->store, err);
-    pr_extent most = {0};
-    if (status == PR_OK) most = largest_batch(&r, 0, options->epochs);
     *n = 0;
     uint64_t version = 0;
     for (int32_t epoch = 0; epoch < options->epochs && status == PR_OK; epoch++) {
@@ -324,7 +324,7 @@ pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_datase
         }
         if (*n == PR_MAX_PHASES) break;
         version = pr_store_version(model->store);
-        status = pr_trainer_prepare(r.trainer, most, err);
+        status = pr_trainer_prepare(r.trainer, r.largest, err);
         if (status != PR_OK) break;
         pr_phase_report *phase = &phases[(*n)++];
         size_t all;
