@@ -7,6 +7,7 @@
 #include "backends/cpu.h"
 #include "graph/memory.h"
 #include "models/gguf.h"
+#include "tests/difference.h"
 #include "tests/scratch.h"
 #include "tests/toy_model.h"
 #include "train/finetune.h"
@@ -66,15 +67,6 @@ static float *logits_at(const char *path, const char *method) {
     float *logits = logits_of(model);
     pr_model_free(model);
     return logits;
-}
-
-static double largest_difference(const float *a, const float *b, size_t n) {
-    double most = 0;
-    for (size_t i = 0; i < n; i++) {
-        double d = fabs((double)a[i] - (double)b[i]);
-        if (!(d <= most)) most = d; /* NaN too */
-    }
-    return most;
 }
 
 static void logits_agree(void **state) {
