@@ -40,11 +40,9 @@ pr_status pr_vocab_add_gguf(pr_vocab *vocab, const char *text, size_t n, int32_t
 /* Finds the special tokens; PR_BAD_FILE when [UNK], [CLS] or [SEP] is missing. */
 pr_status pr_vocab_finish(pr_vocab *vocab, pr_error *err);
 
-/* Fills an empty vocabulary from an open GGUF file (models/gguf.h), or from the one at a path, and
- * finishes it. */
+/* Fills an empty vocabulary from an open GGUF file (models/gguf.h) and finishes it. */
 struct pr_gguf;
 pr_status pr_vocab_from_gguf(pr_vocab *vocab, const struct pr_gguf *file, pr_error *err);
-pr_status pr_vocab_from_gguf_at(pr_vocab *vocab, const char *path, pr_error *err);
 
 /* A finished vocabulary from vocab.txt (a piece a line) or tokenizer.json of a Hugging Face
  * directory, or from a file whose name ends in .gguf. NULL on failure. */

@@ -27,11 +27,3 @@ pr_status pr_vocab_from_gguf(pr_vocab *vocab, const pr_gguf *file, pr_error *err
     if (status == PR_OK) status = pr_vocab_finish(vocab, &fault);
     return fault.code == PR_OK ? status : pr_fail_in_file(err, pr_gguf_path(file), &fault);
 }
-
-pr_status pr_vocab_from_gguf_at(pr_vocab *vocab, const char *path, pr_error *err) {
-    pr_gguf *file = pr_gguf_open(path, err);
-    if (!file) return err ? err->code : PR_BAD_FILE;
-    pr_status status = pr_vocab_from_gguf(vocab, file, err);
-    pr_gguf_close(file);
-    return status;
-}

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "graph/memory.h"
+#include "models/gguf.h"
 #include "models/text.h"
 #include "models/vocab.h"
 
@@ -100,14 +101,22 @@ static pr_status from_text(pr_vocab *vocab, const char *path, pr_error *err) {
     return status ? pr_fail_in_file(err, path, &fault) : PR_OK;
 }
 
+static pr_status from_gguf(pr_vocab *vocab, const char *path, pr_error *err) {
+    pr_gguf *file = pr_gguf_open(path, err);
+    if (!file) return err ? err->code : PR_BAD_FILE;
+    pr_status status = pr_vocab_from_gguf(vocab, file, err);
+    pr_gguf_close(file);
+    return status;
+}
+
 pr_vocab *pr_vocab_read(const char *path, pr_error *err) {
     pr_vocab *vocab = pr_vocab_new();
     if (!vocab) {
         pr_fail_memory(err, path, sizeof *vocab);
         return NULL;
     }
-    pr_status status = ends_with(path, ".gguf") ? pr_vocab_from_gguf_at(vocab, path, err)
-                                                : from_text(vocab, path, err);
+    pr_status status =
+        ends_with(path, ".gguf") ? from_gguf(vocab, path, err) : from_text(vocab, path, err);
     if (!status) return vocab;
     pr_vocab_free(vocab);
     return NULL;

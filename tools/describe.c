@@ -10,7 +10,8 @@ void describe_written(const char *path, const pr_model *model, bool folded) {
     size_t all, trained;
     pr_store_totals(model->store, &all, &trained);
     for (int i = 0; folded && i < pr_store_count(model->store); i++) {
-        if (pr_model_is_added(model, i)) all -= pr_store_param(model->store, i)->bytes / 4;
+        const pr_param *p = pr_store_param(model->store, i);
+        if (pr_model_is_added(model, i)) all -= p->bytes / sizeof *p->data;
     }
     printf("%s: %s, %d layers of width %d, %s pieces, %s parameters\n", path,
            c->kind == PR_BERT ? "BERT" : "DistilBERT", (int)c->layers, (int)c->width,
