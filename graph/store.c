@@ -174,6 +174,22 @@ pr_status pr_store_renew(pr_store *store, int index, pr_shape shape, pr_error *e
     return PR_OK;
 }
 
+pr_status pr_store_truncate(pr_store *store, int count, pr_error *err) {
+    if (count < 0 || count > store->n) return no_such(count, err);
+    while (store->n > count) {
+        pr_param *p = &store->entry[store->n - 1].p;
+        size_t elements = 0;
+        pr_status status = pr_names_put(store->names, p->name, -1); /* as if it were not there */
+        if (status != PR_OK) return pr_fail_memory(err, p->name, 1);
+        pr_shape_count(p->shape, &elements);
+        store->elements -= elements;
+        free_memory(store, p);
+        pr_free((char *)p->name);
+        store->n--;
+    }
+    return PR_OK;
+}
+
 int pr_store_count(const pr_store *store) {
     return store->n;
 }
@@ -193,7 +209,7 @@ static pr_status own(pr_store *store, entry *e, pr_error *err) {
     pr_status status = copy_in(store, e->p.name, e->p.bytes, mapped, &e->p.data, err);
     if (status != PR_OK) return status;
     e->p.owned = true;
-    if (store->release) store->release(store->context, mapped, e->p.bytes);
+    pr_store_release_pages(store, mapped, e->p.bytes);
     return PR_OK;
 }
 
@@ -221,6 +237,10 @@ pr_status pr_store_read(const pr_store *store, int index, float *host, pr_error 
 void pr_store_on_release(pr_store *store, pr_store_release release, void *context) {
     store->release = release;
     store->context = context;
+}
+
+void pr_store_release_pages(const pr_store *store, const void *data, size_t bytes) {
+    if (store->release) store->release(store->context, data, bytes);
 }
 
 pr_status pr_store_require_grad(pr_store *store, const char *pattern, bool on, pr_error *err) {

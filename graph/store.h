@@ -57,6 +57,10 @@ int pr_store_add(pr_store *store, const char *name, pr_shape shape, const float 
  * or a plan has looked at it. */
 pr_status pr_store_renew(pr_store *store, int index, pr_shape shape, pr_error *err);
 
+/* Forgets the parameters from number `count` on, as if they had never been added. Only while no
+ * graph and no plan looks at them. */
+pr_status pr_store_truncate(pr_store *store, int count, pr_error *err);
+
 int pr_store_count(const pr_store *store);
 int pr_store_find(const pr_store *store, const char *name); /* its index or -1 */
 const pr_param *pr_store_param(const pr_store *store, int index);
@@ -66,8 +70,15 @@ pr_status pr_store_write(pr_store *store, int index, const float *host, pr_error
 /* Copies the whole parameter to the host. */
 pr_status pr_store_read(const pr_store *store, int index, float *host, pr_error *err);
 
+/* Exchanges a row (a slice of the first dimension) of one parameter with a row of another, their
+ * moments with them. Both must be the store's own and train, and have rows of one size. */
+pr_status pr_store_swap_rows(pr_store *store, int a, int64_t row_a, int b, int64_t row_b,
+                             pr_error *err);
+
 /* Called with what a settled parameter no longer needs of its mapping. */
 void pr_store_on_release(pr_store *store, pr_store_release release, void *context);
+/* Tells it so of bytes that somebody else read in a parameter's mapping. */
+void pr_store_release_pages(const pr_store *store, const void *data, size_t bytes);
 
 /* Sets requires-grad of every parameter whose name matches the pattern (pr_glob), and counts the
  * version up if any changed. This is all there is to a flip. PR_BAD_ARGUMENT when nothing matches.

@@ -109,8 +109,7 @@ static pr_tid parameter(pr_graph *g, const char *stem, const char *kind) {
     return pr_graph_param(g, name);
 }
 
-pr_tid pr_bert_linear(pr_graph *g, pr_tid x, const char *name, const void *context) {
-    (void)context;
+pr_tid pr_bert_linear(pr_graph *g, pr_tid x, const char *name) {
     pr_graph_scope(g, "%s", name);
     return pr_linear(g, x, parameter(g, name, "weight"), parameter(g, name, "bias"));
 }
@@ -119,7 +118,7 @@ pr_tid pr_bert_linear(pr_graph *g, pr_tid x, const char *name, const void *conte
 typedef struct builder {
     pr_graph *g;
     const pr_bert_config *c;
-    pr_linear_maker linear;
+    pr_bert_parts parts;
     const void *context;
     pr_bert io;
 } builder;
@@ -147,30 +146,54 @@ static pr_tid embeddings(const builder *b) {
     return drop(b, norm(b, x, "token_embd_norm"), b->c->dropout, "token_embd_norm");
 }
 
-static pr_tid block_linear(const builder *b, int layer, const char *part, pr_tid x) {
-    char name[STEM];
-    return b->linear(b->g, x, block_name(name, layer, part), b->context);
+static pr_tid linear(const builder *b, const char *block, const char *part, pr_tid x) {
+    char name[NAME];
+    snprintf(name, sizeof name, "%s.%s", block, part);
+    return b->parts.linear ? b->parts.linear(b->g, x, name, b->context)
+                           : pr_bert_linear(b->g, x, name);
 }
 
-/* x = norm(x + dropout(projection of attention)); x = norm(x + dropout(feed-forward)). DistilBERT
- * has no dropout after attention's projection. */
-static pr_tid block(const builder *b, int layer, pr_tid x) {
-    char name[STEM];
-    pr_tid q = block_linear(b, layer, "attn_q", x);
-    pr_tid k = block_linear(b, layer, "attn_k", x);
-    pr_tid v = block_linear(b, layer, "attn_v", x);
+static pr_tid feed_forward(const builder *b, const char *block, pr_tid x) {
+    return linear(b, block, "ffn_down", pr_gelu(b->g, linear(b, block, "ffn_up", x)));
+}
+
+pr_tid pr_bert_feed_forward(pr_graph *g, pr_tid x, const char *block) {
+    const builder plain = {.g = g};
+    return feed_forward(&plain, block, x);
+}
+
+/* norm(x + y): y is what a sublayer, "blk.N.attn" or "blk.N.ffn", made of x. */
+static pr_tid residual(const builder *b, const char *sublayer, pr_tid y, pr_tid x,
+                       const char *after) {
+    if (b->parts.sublayer) y = b->parts.sublayer(b->g, y, sublayer, b->context);
+    return norm(b, pr_add(b->g, y, x), after);
+}
+
+static pr_tid attention(const builder *b, int layer, pr_tid x) {
+    char block[STEM], name[STEM];
+    snprintf(block, sizeof block, "blk.%d", layer);
+    pr_tid q = linear(b, block, "attn_q", x);
+    pr_tid k = linear(b, block, "attn_k", x);
+    pr_tid v = linear(b, block, "attn_v", x);
     pr_graph_scope(b->g, "%s", block_name(name, layer, "attention"));
     pr_tid a = pr_attention(b->g, q, k, v, b->io.offsets, b->io.clock, b->c->heads,
                             b->c->attention_dropout, name);
-    a = block_linear(b, layer, "attn_output", a);
-    if (b->c->kind == PR_BERT) {
-        a = drop(b, a, b->c->dropout, block_name(name, layer, "attn_output"));
-    }
-    x = norm(b, pr_add(b->g, a, x), block_name(name, layer, "attn_output_norm"));
-    pr_tid f = pr_gelu(b->g, block_linear(b, layer, "ffn_up", x));
-    f = block_linear(b, layer, "ffn_down", f);
+    a = linear(b, block, "attn_output", a);
+    if (b->c->kind == PR_DISTILBERT) return a; /* it drops nothing here */
+    return drop(b, a, b->c->dropout, block_name(name, layer, "attn_output"));
+}
+
+/* x = norm(x + attention(x)); x = norm(x + dropout(feed-forward(x))). */
+static pr_tid block(const builder *b, int layer, pr_tid x) {
+    char name[STEM], after[STEM];
+    x = residual(b, block_name(name, layer, "attn"), attention(b, layer, x), x,
+                 block_name(after, layer, "attn_output_norm"));
+    snprintf(name, sizeof name, "blk.%d", layer);
+    pr_tid f = b->parts.feed_forward ? b->parts.feed_forward(b->g, x, name, b->context)
+                                     : feed_forward(b, name, x);
     f = drop(b, f, b->c->dropout, block_name(name, layer, "ffn_down"));
-    return norm(b, pr_add(b->g, f, x), block_name(name, layer, "layer_output_norm"));
+    return residual(b, block_name(name, layer, "ffn"), f, x,
+                    block_name(after, layer, "layer_output_norm"));
 }
 
 /* On each sentence's first token: pooler and tanh (BERT) or pre_classifier and ReLU (DistilBERT),
@@ -178,15 +201,16 @@ static pr_tid block(const builder *b, int layer, pr_tid x) {
 static pr_tid head(const builder *b, pr_tid x) {
     pr_graph *g = b->g;
     pr_graph_scope(g, "cls");
-    pr_tid h = pr_bert_linear(g, pr_first_token(g, x, b->io.offsets), "cls", NULL);
+    pr_tid h = pr_bert_linear(g, pr_first_token(g, x, b->io.offsets), "cls");
     h = b->c->kind == PR_BERT ? pr_tanh(g, h) : pr_relu(g, h);
     h = pr_dropout(g, h, b->io.clock, 0, b->c->head_dropout, "cls");
-    return pr_bert_linear(g, h, "cls.output", NULL);
+    return pr_bert_linear(g, h, "cls.output");
 }
 
-pr_bert pr_bert_build(pr_graph *g, const pr_bert_config *c, pr_linear_maker linear,
+pr_bert pr_bert_build(pr_graph *g, const pr_bert_config *c, const pr_bert_parts *parts,
                       const void *context) {
-    builder b = {.g = g, .c = c, .linear = linear, .context = context};
+    builder b = {.g = g, .c = c, .context = context};
+    if (parts) b.parts = *parts;
     b.io.ids = pr_graph_input(g, "ids", PR_I32, pr_shape_1(PR_TOKENS));
     b.io.positions = pr_graph_input(g, "positions", PR_I32, pr_shape_1(PR_TOKENS));
     if (c->token_types) b.io.types = pr_graph_input(g, "types", PR_I32, pr_shape_1(PR_TOKENS));

@@ -38,12 +38,24 @@ typedef pr_status (*pr_bert_visit)(void *context, const char *name, pr_shape sha
 pr_status pr_bert_parameters(const pr_bert_config *config, pr_bert_visit visit, void *context,
                              pr_error *err);
 
-/* y = W x + b for the parameters <name>.weight (out, in) and <name>.bias (out) of the store, plus
- * what a method adds beside it. context is the method's. */
-typedef pr_tid (*pr_linear_maker)(pr_graph *g, pr_tid x, const char *name, const void *context);
+/* The parts of a block that a method may build in its own way; where one is NULL it is built the
+ * plain way. context is the method's. */
+typedef struct pr_bert_parts {
+    /* y = W x + b for the parameters <name>.weight (out, in) and <name>.bias (out), and what stands
+     * beside it; name is "blk.N." and one of pr_method_linears. */
+    pr_tid (*linear)(pr_graph *g, pr_tid x, const char *name, const void *context);
+    /* What a sublayer, "blk.N.attn" or "blk.N.ffn", gives to the residual: y (N, width) is its
+     * output, after its dropout. */
+    pr_tid (*sublayer)(pr_graph *g, pr_tid y, const char *name, const void *context);
+    /* The feed-forward of a block, "blk.N", before its dropout: (N, width) -> (N, width). */
+    pr_tid (*feed_forward)(pr_graph *g, pr_tid x, const char *block, const void *context);
+} pr_bert_parts;
 
-/* The plain one: no context. */
-pr_tid pr_bert_linear(pr_graph *g, pr_tid x, const char *name, const void *context);
+/* The plain linear layer, W x + b. */
+pr_tid pr_bert_linear(pr_graph *g, pr_tid x, const char *name);
+
+/* The plain feed-forward: ffn_down(gelu(ffn_up(x))). */
+pr_tid pr_bert_feed_forward(pr_graph *g, pr_tid x, const char *block);
 
 /* What a batch feeds, and what comes out. */
 typedef struct pr_bert {
@@ -55,9 +67,8 @@ typedef struct pr_bert {
     pr_tid loss;                  /* (1) */
 } pr_bert;
 
-/* Builds the forward graph; faults stick to g. linear makes the six linear layers of each block:
- * blk.N.attn_q, attn_k, attn_v, attn_output, ffn_up, ffn_down. */
-pr_bert pr_bert_build(pr_graph *g, const pr_bert_config *config, pr_linear_maker linear,
+/* Builds the forward graph; faults stick to g. parts may be NULL: all plain. */
+pr_bert pr_bert_build(pr_graph *g, const pr_bert_config *config, const pr_bert_parts *parts,
                       const void *context);
 
 #ifdef __cplusplus

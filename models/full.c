@@ -6,6 +6,5 @@ static const char *const everything[] = {"*", NULL};
 const pr_method pr_method_full = {
     .name = "full",
     .summary = "every parameter trains",
-    .linear = pr_bert_linear,
     .trained = everything,
 };

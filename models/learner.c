@@ -11,18 +11,18 @@
 
 #include "graph/memory.h"
 #include "models/draw.h"
-#include "models/method.h"
+#include "models/learner.h"
 #include "ops/ops.h"
 
-enum { NAME = 80 };
+enum { STEM = 64, NAME = 80 }; /* of "blk.0.attn_q", and with ".weight.lora_a" */
 
 static const char *full_name(char name[NAME], const char *linear, const char *kind) {
     snprintf(name, NAME, "%s.%s", linear, kind);
     return name;
 }
 
-static pr_status add(pr_store *store, const char *linear, const pr_method_options *options,
-                     bool draw, pr_error *err) {
+static pr_status add_to_linear(pr_store *store, const char *linear,
+                               const pr_method_options *options, bool draw, pr_error *err) {
     char name[NAME];
     int w = pr_store_find(store, full_name(name, linear, "weight"));
     if (w < 0) return pr_fail(err, PR_BAD_ARGUMENT, "the model has no tensor '%s'", name);
@@ -41,10 +41,23 @@ static pr_status add(pr_store *store, const char *linear, const pr_method_option
     return pr_draw_uniform(store, down, 1.0f / sqrtf((float)shape.dim[1]), options->seed, err);
 }
 
-static pr_tid linear_with_learner(pr_graph *g, pr_tid x, const char *linear, const void *context) {
+pr_status pr_learner_add(pr_store *store, const pr_bert_config *config,
+                         const pr_method_options *options, bool draw, pr_error *err) {
+    pr_status status = PR_OK;
+    for (int layer = 0; layer < config->layers; layer++) {
+        for (const char *const *part = pr_method_linears; *part && status == PR_OK; part++) {
+            char name[STEM];
+            snprintf(name, sizeof name, "blk.%d.%s", layer, *part);
+            status = add_to_linear(store, name, options, draw, err);
+        }
+    }
+    return status;
+}
+
+pr_tid pr_learner_linear(pr_graph *g, pr_tid x, const char *linear, const void *context) {
     const pr_method_options *options = context;
     char name[NAME];
-    pr_tid y = pr_bert_linear(g, x, linear, NULL);
+    pr_tid y = pr_bert_linear(g, x, linear);
     pr_graph_scope(g, "%s.learner", linear);
     pr_tid down = pr_graph_param(g, full_name(name, linear, "weight.lora_a"));
     pr_tid up = pr_graph_param(g, full_name(name, linear, "weight.lora_b"));
@@ -52,8 +65,8 @@ static pr_tid linear_with_learner(pr_graph *g, pr_tid x, const char *linear, con
     return pr_matmul(g, u, up, PR_TRANSPOSE_B, options->scale, 0, y);
 }
 
-static pr_status collapse(const pr_store *store, const char *linear,
-                          const pr_method_options *options, float *weight, pr_error *err) {
+pr_status pr_learner_collapse(const pr_store *store, const char *linear,
+                              const pr_method_options *options, float *weight, pr_error *err) {
     char name[NAME];
     int down = pr_store_find(store, full_name(name, linear, "weight.lora_a"));
     int up = pr_store_find(store, full_name(name, linear, "weight.lora_b"));
@@ -76,7 +89,7 @@ static pr_status collapse(const pr_store *store, const char *linear,
     return status;
 }
 
-static const char *const trained[] = {
+const char *const pr_learner_trained[] = {
     "blk.*.lora_{a,b}",
     "blk.*.{attn_q,attn_k,attn_v,attn_output,ffn_up,ffn_down}.bias",
     "blk.*_norm.{weight,bias}",
@@ -87,12 +100,13 @@ static const char *const primed[] = {"blk.*.attn_{q,k,v,output}.weight", NULL};
 const pr_method pr_method_learner = {
     .name = "learner",
     .summary = "a low-rank branch beside every linear layer; attention trains first (priming)",
+    .takes = PR_TAKES_SIZE | PR_TAKES_SCALE | PR_TAKES_PRIME,
+    .size_name = "rank",
     .defaults = {.size = 64, .scale = 1.0f, .prime = 2},
-    .sized = true,
-    .add = add,
+    .add = pr_learner_add,
     .added = "blk.*.lora_{a,b}",
-    .linear = linear_with_learner,
-    .collapse = collapse,
-    .trained = trained,
+    .parts = {.linear = pr_learner_linear},
+    .collapse = pr_learner_collapse,
+    .trained = pr_learner_trained,
     .primed = primed,
 };

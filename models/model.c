@@ -18,6 +18,7 @@ pr_model *pr_model_open(const char *path, pr_backend *backend, pr_error *err) {
 
 void pr_model_free(pr_model *model) {
     if (!model) return;
+    if (model->state) model->method->free(model->state);
     for (int32_t i = 0; model->label && i < model->config.labels; i++)
         pr_free(model->label[i]);
     pr_free(model->label);
@@ -156,9 +157,20 @@ pr_status pr_model_set_method(pr_model *model, const pr_method *method,
     if (status != PR_OK) return status;
     model->method = method;
     model->options = *options;
+    if (!method->begin) return PR_OK;
+    return method->begin(model->store, &model->config, options, &model->state, err);
+}
+
+pr_status pr_model_end_method(pr_model *model, pr_error *err) {
+    if (!model->state) return PR_OK;
+    pr_status status = model->method->end(model->store, model->state, err);
+    if (status != PR_OK) return status;
+    model->method->free(model->state);
+    model->state = NULL;
+    model->method = pr_methods[0];
     return PR_OK;
 }
 
 pr_bert pr_model_build(const pr_model *model, pr_graph *g) {
-    return pr_bert_build(g, &model->config, model->method->linear, &model->options);
+    return pr_bert_build(g, &model->config, &model->method->parts, &model->options);
 }

@@ -14,6 +14,7 @@ typedef struct pr_model {
     pr_bert_config config;
     const pr_method *method; /* full for a plain model */
     pr_method_options options;
+    void *state; /* what the method keeps of a run; NULL for most */
     pr_store *store;
     pr_vocab *vocab;
     char **label;    /* (config.labels), or NULL: a model without a head's labels, or regression */
@@ -42,10 +43,15 @@ void pr_model_free(pr_model *model);
 pr_status pr_model_set_labels(pr_model *model, const char *const *names, int32_t n, uint64_t seed,
                               bool *made, pr_error *err);
 
-/* Gives a plain model a method: adds what the method adds, drawn at random. A model that was tuned
- * with a method before must be collapsed first: PR_BAD_ARGUMENT. */
+/* Gives a plain model a method: adds what the method adds, drawn at random, and arranges the
+ * parameters as the method trains them. A model that was tuned with a method before must be
+ * collapsed first: PR_BAD_ARGUMENT. */
 pr_status pr_model_set_method(pr_model *model, const pr_method *method,
                               const pr_method_options *options, pr_error *err);
+
+/* Brings the parameters back to a model's own arrangement, where the method had another: before the
+ * model is saved, and once no graph looks at it. The model is a plain one then. */
+pr_status pr_model_end_method(pr_model *model, pr_error *err);
 
 /* The forward graph; faults stick to g. */
 pr_bert pr_model_build(const pr_model *model, pr_graph *g);

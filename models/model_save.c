@@ -27,7 +27,6 @@ static void put_config(pr_gguf_writer *w, const pr_bert_config *c) {
 
 static void put_method(pr_gguf_writer *w, const pr_model *model) {
     pr_gguf_put_text(w, "primer.method", model->method->name);
-    if (!model->method->sized) return;
     pr_gguf_put_u32(w, "primer.size", (uint32_t)model->options.size);
     pr_gguf_put_u32(w, "primer.prime", (uint32_t)model->options.prime);
     pr_gguf_put_f32(w, "primer.scale", model->options.scale);
@@ -138,8 +137,8 @@ static pr_status put_model(const saving *s, pr_error *err) {
 
 pr_status pr_model_save(const pr_model *model, const char *path, bool collapse, pr_error *err) {
     if (collapse && model->method->add && !model->method->collapse) {
-        return pr_fail(err, PR_BAD_ARGUMENT, "what the method '%s' adds can't be collapsed",
-                       model->method->name);
+        return pr_fail(err, PR_BAD_ARGUMENT, "what the method '%s' adds can't be collapsed: %s",
+                       model->method->name, model->method->why_not);
     }
     saving s = {model, pr_gguf_writer_new(), collapse && model->method->collapse};
     if (!s.writer) return pr_fail_memory(err, "writing a model", 1);

@@ -207,7 +207,7 @@ def check_full_output(tools):
     assert subprocess.run(shell, cwd=tools.folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL,
                           timeout=TIMEOUT, check=False).returncode == 1
     lines = tools.read("l.jsonl").splitlines()
-    assert len(lines) == 8 and all(line.startswith(b"{") for line in lines), lines
+    assert len(lines) == 9 and all(line.startswith(b"{") for line in lines), lines
 
 
 def check_full_log(tools):

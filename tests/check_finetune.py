@@ -104,7 +104,7 @@ def check_lines(tools):
     out, err = tools.tune(*data)
     found = re.fullmatch(
         r"Training on train\.tsv: 40 texts, 12 more to score on\n"
-        r"Method learner: rank 4, scale 1, primed for 1 of 2 epochs; batches of 16, learning rate "
+        r"Method learner, rank 4, scale 1, primed for 1 of 2 epochs; batches of 16, learning rate "
         r"0\.001, seed 0\n" + epoch % 1 +
         rf"Priming ends after epoch 1: ({number}) -> ({number}) parameters train, (\d+) -> (\d+) "
         rf"nodes\n  given back {size}: moments {size} -> {size}, gradients and activations {size} "
@@ -150,7 +150,7 @@ def check_json(tools):
     dry = json.loads(out)
     assert not err and dry["total"] == line["total"]
     assert [p["trained"] for p in dry["phases"]] == [line["trained"], dry["phases"][1]["trained"]]
-    assert [(p["first_epoch"], p["end_epoch"]) for p in dry["phases"]] == [(0, 1), (1, 2)]
+    assert [(p["first_step"], p["end_step"]) for p in dry["phases"]] == [(0, 3), (3, 6)]
     for phase in dry["phases"]:
         assert phase["moments_bytes"] == 8 * phase["trained"]
         padded = phase["gradients_bytes"] - 4 * phase["trained"]
@@ -158,7 +158,7 @@ def check_json(tools):
 
 
 def check_log(tools):
-    """A line of JSON for each step and each epoch, its numbers finite, its rates the schedule's."""
+    """A line of JSON for each phase, step and epoch, its numbers finite, its rates the schedule's."""
     data = begin(tools)
     tools.tune(*data, "--warmup", "2", "--log", "l.jsonl")
 
@@ -167,9 +167,13 @@ def check_log(tools):
     lines = [json.loads(line, parse_constant=refuse)
              for line in tools.read("l.jsonl").decode().splitlines()]
     steps = [line for line in lines if "step" in line]
-    epochs = [line for line in lines if "step" not in line]
+    phases = [line for line in lines if "phase" in line]
+    epochs = [line for line in lines if "step" not in line and "phase" not in line]
+    assert [lines.index(line) for line in phases] == [0, 5]
+    dry = json.loads(tools.tune(*data, "--json", "--quiet", "--dry-run")[0])
+    assert phases == dry["phases"] and [line["phase"] for line in phases] == [0, 1]
     assert [line["step"] for line in steps] == list(range(1, STEPS + 1))
-    assert [line["epoch"] for line in lines] == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert [line["epoch"] for line in lines if "phase" not in line] == [0, 0, 0, 0, 1, 1, 1, 1]
     for line in lines:
         assert all(isinstance(v, (int, float)) and math.isfinite(v) for v in line.values()), line
     for i, line in enumerate(steps):
@@ -180,7 +184,7 @@ def check_log(tools):
         assert abs(line["loss"] - mean) < 1e-4, line
         assert {"mcc", "accuracy", "trained", "moments_bytes"} < set(line)
     tools.tune(*data, "--log", "l.jsonl")
-    assert tools.read("l.jsonl").count(b"\n") == 8, "an old log is not replaced"
+    assert tools.read("l.jsonl").count(b"\n") == 10, "an old log is not replaced"
 
 
 def on_terminal(tools, columns, *arguments):

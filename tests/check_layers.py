@@ -19,7 +19,8 @@ MOST_LINES = 500
 DATA = re.compile(r"^tests/golden/(?!.*\.(py|h)$)|\.(tsv|csv|jsonl|txt)$|^LICENSE$")
 ENDS = re.compile(r"(?<!\w)(printf|vprintf|puts|putchar|perror|abort|exit|_exit|_Exit|quick_exit"
                   r"|assert|err|errx|warn|warnx)\s*\(|\b(stdout|stderr)\b")
-METHODS = re.compile(r"(?<![a-z])(learners?|lora|prim(?:e|ed|ing)|adapters?|bitfit)(?![a-z])", re.I)
+METHODS = re.compile(r"(?<![a-z])(learners?|lora|prim(?:e|ed|ing)|adapters?|bitfit|freeze.ffns?"
+                     r"|(?-i:FAR)|(?<=\")far(?=\"))(?![a-z])", re.I)
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'
                              r"'(?:\\.|[^'\\\n])*'", re.S)

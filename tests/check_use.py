@@ -37,7 +37,8 @@ def check_options(tools):
     options = re.findall(r"^  --([a-z-]+)(?: [A-Z]+)?  ", out, re.M)
     assert options == [
         "task", "data", "train-file", "dev-file", "text", "text-b", "label", "max-length", "method",
-        "learner", "prime", "scale", "epochs", "batch-size", "lr", "weight-decay", "warmup", "clip",
+        "learner", "size", "prime", "scale", "alpha", "retain", "prime-steps", "train", "freeze",
+        "epochs", "batch-size", "lr", "weight-decay", "warmup", "clip",
         "dropout", "head-dropout", "seed", "steps", "threads", "out", "collapse", "checkpoint",
         "save-every", "resume", "log", "json", "quiet", "dry-run", "help", "version"]
     for shown in ("(5)", "(16)", "(2e-05)", "(0.01)", "(MODEL-tuned.gguf)", "(128)", "(all usable"):
@@ -138,8 +139,8 @@ def check_contradictions(tools):
     for words, says in (
             (["--learner", 4, "--method", "full"], "--learner and --method full contradict each other: "
              "did you mean '--method learner'?"),
-            (["--prime", 2], "--prime means nothing for --method full: did you mean '--learner 64'?"),
-            (["--scale", 2], "--scale means nothing for --method full: did you mean '--learner 64'?"),
+            (["--prime", 2], "--prime means nothing for --method full; it goes with: learner"),
+            (["--scale", 2], "--scale means nothing for --method full; it goes with: learner, parallel"),
             (["--save-every", 2], "--save-every needs --checkpoint FILE"),
             (task, "--task and --train-file contradict each other: name one of them"),
             (["--data", "glue"], "--data needs --task NAME; for your own files use --train-file FILE"),

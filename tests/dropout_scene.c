@@ -35,7 +35,7 @@ void dropout_scene_open(dropout_scene *s, pr_bert_kind kind, const char *method,
     s->model->config.head_dropout = rates[2];
     const pr_method *m = pr_method_find(method);
     pr_method_options options = m->defaults;
-    if (m->sized) options.size = 4;
+    if (m->takes & PR_TAKES_SIZE) options.size = 4;
     pr_model_set_method(s->model, m, &options, &err);
     s->g = pr_graph_new(s->model->store);
     s->bert = pr_model_build(s->model, s->g);

@@ -153,10 +153,8 @@ static pr_status open_model(model_case *c, const char *model, pr_error *err) {
 
 /* ---- what it computes ---- */
 
-/* The methods' own words for a step before and after the flip: epochs 0 and 1 of prime 1. */
 static pr_status set_phase(model_case *c, int32_t step, pr_error *err) {
-    return pr_method_epoch(c->model->method, c->model->store, &c->model->options, step >= c->flip,
-                           err);
+    return pr_method_phase(c->model->method, c->model->store, step >= c->flip, err);
 }
 
 static pr_status make_trainer(model_case *c, pr_error *err) {

@@ -21,15 +21,13 @@ void scene_open_model(scene *s, const scene_options *o, pr_dataset *data) {
     s->model = toy_model_of(&o->config, s->backend, 1);
     const pr_method *method = pr_method_find(o->method);
     pr_method_options m = method->defaults;
-    if (method->sized) {
-        m.size = RANK;
-        m.prime = PRIME;
-        m.seed = 1;
-    }
+    m.seed = 1;
+    if (method->takes & PR_TAKES_SIZE) m.size = RANK;
+    if (method->takes & PR_TAKES_PRIME) m.prime = PRIME;
     pr_model_set_method(s->model, method, &m, &err);
     pr_batch_reserve(&s->batch, data, o->batch, &err);
     pr_method_begin(method, s->model->store, &err);
-    pr_method_epoch(method, s->model->store, &m, 0, &err);
+    pr_method_phase(method, s->model->store, 0, &err);
     assert_string_equal(err.message, "");
 }
 
@@ -112,7 +110,7 @@ void scene_steps(scene *s, size_t n) {
 
 void scene_epoch(scene *s, int32_t epoch) {
     pr_error err = {0};
-    pr_method_epoch(s->model->method, s->model->store, &s->model->options, epoch, &err);
+    pr_method_phase(s->model->method, s->model->store, epoch >= s->model->options.prime, &err);
     pr_trainer_prepare(s->trainer, s->batch.extent, &err);
     assert_string_equal(err.message, "");
 }

@@ -222,7 +222,7 @@ static void derive_and_draw(dropout_scene *s, int32_t epoch, float **out) {
     pr_error err = {0};
     pr_tid wanted[SCENE_SITES + 1];
     pr_store *store = s->model->store;
-    pr_method_epoch(s->model->method, store, &s->model->options, epoch, &err);
+    pr_method_phase(s->model->method, store, epoch >= s->model->options.prime, &err);
     pr_store_settle(store, 0, &err);
     pr_graph_rewind(s->g);
     pr_backward(s->g, s->bert.loss, &err);

@@ -15,7 +15,8 @@ static pr_status train(scene *s, const scene_options *o, pr_error *err) {
     float loss, logits[16];
     pr_status status = scene_open_trainer(s, o, err);
     for (int32_t epoch = 1; epoch <= 2 && status == PR_OK; epoch++) {
-        status = pr_method_epoch(s->model->method, s->model->store, &s->model->options, epoch, err);
+        status = pr_method_phase(s->model->method, s->model->store,
+                                 epoch >= s->model->options.prime, err);
         int n = scene_feed(s, (size_t)epoch, feeds);
         if (status == PR_OK) status = pr_trainer_prepare(s->trainer, s->batch.extent, err);
         if (status == PR_OK)

@@ -54,7 +54,7 @@ static void open_scene(scene *s, const pr_bert_config *config, const char *metho
 
 static void set_epoch(scene *s, int32_t epoch) {
     pr_error err = {0};
-    pr_method_epoch(s->method, s->store, &s->options, epoch, &err);
+    pr_method_phase(s->method, s->store, epoch >= s->options.prime, &err);
     assert_string_equal(err.message, "");
 }
 

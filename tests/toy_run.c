@@ -70,10 +70,8 @@ static pr_model *open_model(const toy_run *run, pr_backend *backend) {
     pr_model *model = pr_model_open(run->model, backend, &err);
     const pr_method *method = pr_method_find(run->method);
     pr_method_options options = method->defaults;
-    if (method->sized) {
-        options.size = RANK;
-        options.prime = run->prime;
-    }
+    if (method->takes & PR_TAKES_SIZE) options.size = RANK;
+    if (method->takes & PR_TAKES_PRIME) options.prime = run->prime;
     options.seed = run->model_seed;
     if (model) pr_model_set_method(model, method, &options, &err);
     assert_string_equal(err.message, "");
@@ -93,7 +91,8 @@ pr_status toy_run_make(const toy_run *run, toy_result *result, pr_error *err) {
     alloc_fault_pause(true);
     *result = (toy_result){0};
     listener l = {run, result};
-    const pr_finetune_callbacks calls = {&l, note_step, note_epoch, note_flip};
+    const pr_finetune_callbacks calls = {
+        .context = &l, .step = note_step, .epoch = note_epoch, .flip = note_flip};
     pr_backend *backend = pr_cpu_new(run->threads, NULL);
     pr_model *model = open_model(run, backend);
     pr_dataset *train = toy_data(ROWS, run->data_seed), *dev = toy_data(DEV_ROWS, 4);

@@ -177,6 +177,11 @@ static _Noreturn void unknown_option(const cli_program *program, const char *typ
 
 /* "a whole number from 1 to 9", "a number of 0 or more". */
 static void describe_range(const cli_option *o, char *out, size_t size) {
+    if (o->kind == CLI_PART) {
+        snprintf(out, size,
+                 "a whole number of 1 or more, or a percentage over 0%% and under 100%%");
+        return;
+    }
     const char *what = o->kind == CLI_INT ? "a whole number" : "a number";
     if (isinf(o->most)) {
         snprintf(out, size, "%s of %.15g or more", what, o->least);
@@ -213,6 +218,29 @@ static bool set_real(const cli_option *o, const char *text) {
     return true;
 }
 
+/* "1%" and "1.5%" are parts of one; "27" is itself. */
+static bool set_part(const cli_option *o, const char *text) {
+    char *end;
+    enum { MOST = 1 << 30 };
+    double value = strtod(text, &end);
+    size_t digits = strspn(text, "0123456789.");
+    bool percent = strcmp(end, "%") == 0;
+    if (!digits || text + digits != end || !(percent || !*end)) return false;
+    if (percent ? !(value > 0 && value < 100) : !(value >= 1 && value <= MOST)) return false;
+    if (!percent && value != floor(value)) return false;
+    *(double *)o->value = percent ? value / 100 : value;
+    return true;
+}
+
+static void add_to_list(const cli_program *program, const cli_option *o, const char *text) {
+    cli_list *list = o->value;
+    if (list->n == CLI_MOST_LISTED) {
+        cli_wrong_use(program, "--%s comes more than %d times", o->name, CLI_MOST_LISTED);
+    }
+    list->text[list->n++] = text;
+    list->text[list->n] = NULL;
+}
+
 static void set_choice(const cli_program *program, const cli_option *o, const char *text) {
     for (const char *const *choice = o->choices; *choice; choice++) {
         if (strcmp(*choice, text) == 0) {
@@ -242,9 +270,17 @@ static void set_option(const cli_program *program, cli_option *o, const char *te
     case CLI_REAL:
         good = set_real(o, text);
         break;
+    case CLI_PART:
+        good = set_part(o, text);
+        break;
     case CLI_TEXT:
+    case CLI_LIST:
         if (!*text) cli_wrong_use(program, "--%s needs a value, found an empty one", o->name);
-        *(const char **)o->value = text;
+        if (o->kind == CLI_LIST) {
+            add_to_list(program, o, text);
+        } else {
+            *(const char **)o->value = text;
+        }
         break;
     case CLI_CHOICE:
         set_choice(program, o, text);

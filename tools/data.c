@@ -19,7 +19,7 @@ void data_add_options(cli_options *o, data_choice *c, bool training) {
     cli_also(o, "data_dir task-dir");
     if (training) {
         cli_text(o, "train-file", "FILE", own, &c->train_file);
-        cli_also(o, "train training-file");
+        cli_also(o, "training-file");
     }
     cli_text(o, "dev-file", "FILE", training ? "scored after each epoch" : own, &c->dev_file);
     cli_also(o, "dev validation_file eval-file test-file");

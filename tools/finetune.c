@@ -77,13 +77,16 @@ static pr_status prepare(session *e, pr_error *err) {
 static void tell_method(const session *e) {
     const settings *s = e->s;
     if (!e->text) return;
+    const pr_method_options *o = &s->method_options;
+    unsigned takes = s->method->takes;
     fprintf(e->text, "Method %s", s->method_name);
-    if (s->method->sized) {
-        int64_t prime = s->method_options.prime < s->epochs ? s->method_options.prime : s->epochs;
-        fprintf(e->text, ": rank %d, scale %g, primed for %lld of %lld epochs",
-                (int)s->method_options.size, (double)s->method_options.scale, (long long)prime,
-                (long long)s->epochs);
+    if (takes & PR_TAKES_SIZE) fprintf(e->text, ", %s %d", s->method->size_name, (int)o->size);
+    if (takes & PR_TAKES_SCALE) fprintf(e->text, ", scale %g", (double)o->scale);
+    if (takes & PR_TAKES_ALPHA) fprintf(e->text, ", alpha %g", (double)o->scale * o->size);
+    if (takes & PR_TAKES_PRIME) {
+        fprintf(e->text, ", primed for %d of %lld epochs", (int)o->prime, (long long)s->epochs);
     }
+    if (takes & PR_TAKES_RETAIN) fprintf(e->text, ", retains %g %% of nodes", o->retain);
     fprintf(e->text, "; batches of %lld, learning rate %g, seed %lld\n", (long long)s->batch_size,
             s->learning_rate, (long long)s->seed);
     fflush(e->text);
@@ -122,6 +125,11 @@ static void on_flip(void *context, const pr_flip_report *flip) {
     report_flip(&e->report, flip);
 }
 
+static void on_phase(void *context, const pr_phase_report *phase) {
+    session *e = context;
+    report_phase(&e->report, phase);
+}
+
 static void tell_stop(const session *e) {
     const settings *s = e->s;
     if (!e->text || e->result.steps >= e->steps) return;
@@ -138,7 +146,7 @@ static pr_status train(session *e, pr_error *err) {
         status = report_open_log(&e->report, s->log, s->resume != NULL, err);
     }
     if (status != PR_OK) return status;
-    const pr_finetune_callbacks calls = {e, on_step, on_epoch, on_flip};
+    const pr_finetune_callbacks calls = {e, on_step, on_epoch, on_flip, on_phase};
     interrupt_watch();
     status = pr_finetune_run(e->model, e->backend, e->data.train, e->data.dev, &s->run, &calls,
                              &e->result, err);
@@ -177,21 +185,14 @@ static bool print_summary(const session *e) {
 
 static void print_phase(FILE *out, const pr_phase_report *p) {
     char trained[FORMAT_SIZE], flops[FORMAT_SIZE];
-    fprintf(out, p->first + 1 == p->end ? "Epoch %d" : "Epochs %d to %d", p->first + 1, p->end);
+    bool whole = p->first % p->per_epoch == 0 && p->end % p->per_epoch == 0;
+    int32_t unit = whole ? p->per_epoch : 1, first = p->first / unit + 1, last = p->end / unit;
+    fprintf(out, "%s%s %d", whole ? "Epoch" : "Step", first == last ? "" : "s", (int)first);
+    if (first != last) fprintf(out, " to %d", (int)last);
     fprintf(out, ": %s parameters train, %s a step\n  ", format_count(trained, p->trained),
             format_flops(flops, p->plan.flops));
     report_plan(out, &p->plan);
     fputc('\n', out);
-}
-
-static json_t *phase_json(const pr_phase_report *p) {
-    json_t *o = json_object();
-    json_object_set_new(o, "first_epoch", json_integer(p->first));
-    json_object_set_new(o, "end_epoch", json_integer(p->end));
-    json_object_set_new(o, "trained", json_integer((json_int_t)p->trained));
-    report_plan_json(o, &p->plan);
-    json_object_set_new(o, "flops", json_real(p->plan.flops));
-    return o;
 }
 
 static pr_status dry_run(session *e, pr_error *err) {
@@ -210,7 +211,7 @@ static pr_status dry_run(session *e, pr_error *err) {
     if (!e->s->json) return PR_OK;
     json_t *o = json_object(), *phases = json_array();
     for (int i = 0; i < n; i++)
-        json_array_append_new(phases, phase_json(&phase[i]));
+        json_array_append_new(phases, report_phase_json(&phase[i]));
     json_object_set_new(o, "method", json_string(e->s->method_name));
     json_object_set_new(o, "total", json_integer((json_int_t)total));
     json_object_set_new(o, "phases", phases);

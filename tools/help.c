@@ -29,7 +29,7 @@ static void describe_default(const cli_option *o, char *out, size_t size) {
         snprintf(out, size, " (%lld)", (long long)*(int64_t *)o->value);
     } else if (o->kind == CLI_REAL) {
         snprintf(out, size, " (%g)", *(double *)o->value);
-    } else if (o->kind != CLI_FLAG && *(const char **)o->value) {
+    } else if ((o->kind == CLI_TEXT || o->kind == CLI_CHOICE) && *(const char **)o->value) {
         snprintf(out, size, " (%s)", *(const char **)o->value);
     }
 }

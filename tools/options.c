@@ -27,6 +27,16 @@ void cli_real(cli_options *o, const char *name, const char *metavar, const char 
         (cli_option){name, metavar, help, CLI_REAL, .value = value, .least = least, .most = most});
 }
 
+void cli_part(cli_options *o, const char *name, const char *metavar, const char *help,
+              double *value) {
+    add(o, (cli_option){name, metavar, help, CLI_PART, .value = value});
+}
+
+void cli_texts(cli_options *o, const char *name, const char *metavar, const char *help,
+               cli_list *value) {
+    add(o, (cli_option){name, metavar, help, CLI_LIST, .value = value});
+}
+
 void cli_text(cli_options *o, const char *name, const char *metavar, const char *help,
               const char **value) {
     add(o, (cli_option){name, metavar, help, CLI_TEXT, .value = value});

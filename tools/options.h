@@ -12,7 +12,9 @@ typedef enum cli_kind {
     CLI_FLAG,  /* value: bool *; takes no value and sets true */
     CLI_INT,   /* value: int64_t * */
     CLI_REAL,  /* value: double * */
+    CLI_PART,  /* value: double *; a whole number from 1 on, or a percentage as a part under 1 */
     CLI_TEXT,  /* value: const char ** */
+    CLI_LIST,  /* value: cli_list *; the option may come more than once */
     CLI_CHOICE /* value: const char **, set to one of choices */
 } cli_kind;
 
@@ -29,7 +31,12 @@ typedef struct cli_option {
     const char *also; /* what people call it elsewhere, separated by spaces: for suggestions */
 } cli_option;
 
-enum { CLI_MOST_OPTIONS = 48 };
+enum { CLI_MOST_OPTIONS = 48, CLI_MOST_LISTED = 16 };
+
+typedef struct cli_list {
+    const char *text[CLI_MOST_LISTED + 1]; /* ended by NULL */
+    int n;
+} cli_list;
 
 typedef struct cli_options {
     cli_option row[CLI_MOST_OPTIONS];
@@ -45,6 +52,11 @@ void cli_int(cli_options *o, const char *name, const char *metavar, const char *
              int64_t *value, double least, double most);
 void cli_real(cli_options *o, const char *name, const char *metavar, const char *help,
               double *value, double least, double most);
+/* "27", or "1%" of something. */
+void cli_part(cli_options *o, const char *name, const char *metavar, const char *help,
+              double *value);
+void cli_texts(cli_options *o, const char *name, const char *metavar, const char *help,
+               cli_list *value);
 void cli_text(cli_options *o, const char *name, const char *metavar, const char *help,
               const char **value);
 /* choices is ended by NULL. */

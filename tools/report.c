@@ -233,6 +233,24 @@ void report_epoch(report *r, const pr_epoch_report *epoch) {
     fflush(r->text);
 }
 
+json_t *report_phase_json(const pr_phase_report *phase) {
+    const pr_plan_report *p = &phase->plan;
+    json_t *o = json_object();
+    json_object_set_new(o, "phase", json_integer(phase->phase));
+    json_object_set_new(o, "first_step", json_integer(phase->first));
+    json_object_set_new(o, "end_step", json_integer(phase->end));
+    json_object_set_new(o, "total", count(phase->parameters));
+    json_object_set_new(o, "trained", count(phase->trained));
+    report_plan_json(o, p);
+    json_object_set_new(o, "planned_bytes", count(p->weights + p->moments + p->arena));
+    json_object_set_new(o, "flops", json_real(p->flops));
+    return o;
+}
+
+void report_phase(report *r, const pr_phase_report *phase) {
+    if (r->log) log_line(r, report_phase_json(phase));
+}
+
 /* "128 MB -> 96.0 MB" */
 static void print_change(FILE *out, const char *what, size_t before, size_t after) {
     char b[FORMAT_SIZE], a[FORMAT_SIZE];
@@ -245,9 +263,11 @@ void report_flip(report *r, const pr_flip_report *flip) {
     const pr_plan_report *b = &flip->before, *a = &flip->after;
     char before[FORMAT_SIZE], after[FORMAT_SIZE], back[FORMAT_SIZE];
     size_t was = b->moments + b->arena, is = a->moments + a->arena;
-    fprintf(r->text, "Priming ends after epoch %d: %s -> %s parameters train, %d -> %d nodes\n",
-            flip->epoch, format_count(before, flip->trained_before),
-            format_count(after, flip->trained_after), b->nodes, a->nodes);
+    bool whole = flip->step % flip->per_epoch == 0;
+    fprintf(r->text, "Priming ends after %s %d: %s -> %s parameters train, %d -> %d nodes\n",
+            whole ? "epoch" : "step", whole ? flip->step / flip->per_epoch : flip->step,
+            format_count(before, flip->trained_before), format_count(after, flip->trained_after),
+            b->nodes, a->nodes);
     fprintf(r->text, "  given back %s: ", format_bytes(back, was > is ? was - is : 0));
     print_change(r->text, "moments", b->moments, a->moments);
     /* One arena: activations take the places of gradients that are not there yet. */

@@ -37,11 +37,15 @@ pr_status report_end(report *r, pr_error *err);
 bool report_step(report *r, const pr_step_report *step);
 void report_epoch(report *r, const pr_epoch_report *epoch);
 void report_flip(report *r, const pr_flip_report *flip);
+void report_phase(report *r, const pr_phase_report *phase);
 
 /* "planned 512 MB: weights 290 MB, gradients 24 MB, moments 48 MB, activations 150 MB" */
 void report_plan(FILE *out, const pr_plan_report *plan);
 /* The same bytes under their names. */
 void report_plan_json(json_t *object, const pr_plan_report *plan);
+
+/* What trains in a phase, and the plan's bytes and FLOPs. */
+json_t *report_phase_json(const pr_phase_report *phase);
 
 /* A run's settings and counts for the JSON line. */
 typedef struct report_summary {

@@ -23,11 +23,33 @@ static void add_method_options(cli_options *o, settings *s) {
             65536);
     cli_shown(o, "64");
     cli_also(o, "rank lora_r lora-rank r");
-    cli_int(o, "prime", "P", "epochs in which attention's weights train too", &s->prime, 0, 100000);
+    cli_int(o, "size", "N", "rank of a learner or of LoRA, width of an adapter", &s->size, 1,
+            65536);
+    cli_shown(o, "the method's");
+    cli_also(o, "width adapter_size reduction_factor bottleneck");
+    cli_int(o, "prime", "P", "epochs in which a learner's attention weights train too", &s->prime,
+            0, 100000);
     cli_shown(o, "2");
-    cli_real(o, "scale", "S", "of what a learner adds", &s->scale, -1e6, 1e6);
-    cli_shown(o, "1");
+    cli_real(o, "scale", "S", "of what a learner (1) or a parallel adapter (4) adds", &s->scale,
+             -1e6, 1e6);
+    cli_shown(o, "the method's");
     cli_also(o, "lora_scale");
+    cli_real(o, "alpha", "A", "of LoRA: what it adds is scaled by A over the rank", &s->alpha, -1e6,
+             1e6);
+    cli_shown(o, "the rank");
+    cli_also(o, "lora_alpha");
+    cli_real(o, "retain", "R", "percent of the feed-forwards' nodes that FAR keeps training",
+             &s->retain, 0.01, 99.99);
+    cli_shown(o, "10");
+    cli_part(o, "prime-steps", "N", "steps, or with % a part of all, before FAR freezes the rest",
+             &s->prime_steps);
+    cli_shown(o, "1%");
+    cli_texts(o, "train", "GLOB", "parameters that train too, by name (see inspect); repeatable",
+              &s->train);
+    cli_also(o, "unfreeze trainable modules_to_save");
+    cli_texts(o, "freeze", "GLOB", "parameters that do not train, whatever else says; repeatable",
+              &s->freeze);
+    cli_also(o, "frozen");
 }
 
 static void add_training_options(cli_options *o, settings *s) {
@@ -100,6 +122,42 @@ static void fill_defaults(settings *s) {
 
 /* ---- what contradicts what ---- */
 
+/* An option that means nothing for the method is refused, with the methods it goes with. */
+static void check_stray(const cli_program *program, const pr_method *method) {
+    static const struct {
+        const char *option;
+        unsigned takes;
+    } known[] = {{"size", PR_TAKES_SIZE},     {"scale", PR_TAKES_SCALE},
+                 {"alpha", PR_TAKES_ALPHA},   {"prime", PR_TAKES_PRIME},
+                 {"retain", PR_TAKES_RETAIN}, {"prime-steps", PR_TAKES_PRIME_STEPS}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        char takers[128] = "";
+        if (!cli_given(program, known[i].option) || method->takes & known[i].takes) continue;
+        for (const pr_method *const *m = pr_methods; *m; m++) {
+            size_t at = strlen(takers);
+            if (!((*m)->takes & known[i].takes)) continue;
+            snprintf(takers + at, sizeof takers - at, "%s%s", at ? ", " : "", (*m)->name);
+        }
+        cli_wrong_use(program, "--%s means nothing for --method %s; it goes with: %s",
+                      known[i].option, method->name, takers);
+    }
+}
+
+/* The method's defaults, and what was given instead. */
+static void fill_method(const cli_program *program, settings *s) {
+    pr_method_options *o = &s->method_options;
+    *o = s->method->defaults;
+    o->seed = (uint64_t)s->seed;
+    if (cli_given(program, "size")) o->size = (int32_t)s->size;
+    if (cli_given(program, "learner")) o->size = (int32_t)s->learner;
+    if (cli_given(program, "scale")) o->scale = (float)s->scale;
+    if (cli_given(program, "alpha")) o->scale = (float)(s->alpha / o->size);
+    if (cli_given(program, "prime")) o->prime = (int32_t)s->prime;
+    if (o->prime > s->epochs) o->prime = (int32_t)s->epochs; /* the default, in a short run */
+    if (cli_given(program, "retain")) o->retain = s->retain;
+    if (cli_given(program, "prime-steps")) o->prime_steps = s->prime_steps;
+}
+
 static void check_method(const cli_program *program, settings *s) {
     bool learner = cli_given(program, "learner");
     if (learner && cli_given(program, "method") && strcmp(s->method_name, "learner") != 0) {
@@ -110,23 +168,19 @@ static void check_method(const cli_program *program, settings *s) {
     }
     if (learner) s->method_name = "learner";
     s->method = pr_method_find(s->method_name);
-    const char *stray = cli_given(program, "prime")   ? "prime"
-                        : cli_given(program, "scale") ? "scale"
-                                                      : NULL;
-    if (stray && !s->method->sized) {
-        cli_wrong_use(program, "--%s means nothing for --method %s: did you mean '--learner 64'?",
-                      stray, s->method_name);
+    if (learner && cli_given(program, "size")) {
+        cli_wrong_use(program, "--learner and --size both give the rank: name one of them");
     }
+    check_stray(program, s->method);
     if (s->collapse && s->method->add && !s->method->collapse) {
-        cli_wrong_use(program, "--collapse: what --method %s adds can't be folded into weights",
-                      s->method_name);
+        cli_wrong_use(program, "--collapse: what --method %s adds can't be folded into weights: %s",
+                      s->method_name, s->method->why_not);
     }
-    pr_method_options *o = &s->method_options;
-    *o = s->method->defaults;
-    o->seed = (uint64_t)s->seed;
-    if (learner) o->size = (int32_t)s->learner;
-    if (cli_given(program, "prime")) o->prime = (int32_t)s->prime;
-    if (cli_given(program, "scale")) o->scale = (float)s->scale;
+    if (cli_given(program, "prime") && s->prime > s->epochs) {
+        cli_wrong_use(program, "--prime %lld is longer than the run of %lld epoch%s",
+                      (long long)s->prime, (long long)s->epochs, s->epochs == 1 ? "" : "s");
+    }
+    fill_method(program, s);
 }
 
 static void check_outputs(const cli_program *program, const settings *s) {
@@ -190,6 +244,8 @@ static void fill_run(settings *s) {
         .save_every = (int32_t)s->save_every,
         .checkpoint = s->checkpoint,
         .resume = s->resume,
+        .train = s->train.n ? s->train.text : NULL,
+        .freeze = s->freeze.n ? s->freeze.text : NULL,
     };
 }
 
@@ -206,7 +262,7 @@ static void describe_program(settings *s) {
             "tuned model. Without data it trains on the sample that comes with it. Ctrl-C ends "
             "after the step, with the model and a checkpoint saved; a second one ends at once.",
         .examples = "  finetune model.gguf --learner 64 --prime 2\n"
-                    "  finetune model.gguf --task CoLA --data glue --lr 2e-4\n"
+                    "  finetune model.gguf --task CoLA --data glue --method bitfit --lr 2e-4\n"
                     "  finetune model.gguf --train-file train.csv --dev-file dev.csv \\\n"
                     "      --text review --label stars --out stars.gguf\n",
         .options = &s->options,

@@ -14,8 +14,9 @@ typedef struct settings {
     const char *method_names[MOST_METHODS + 1], *method_name;
     const pr_method *method;
     pr_method_options method_options;
-    int64_t learner, prime; /* as typed; method_options has what holds */
-    double scale;
+    int64_t learner, size, prime; /* as typed; method_options has what holds */
+    double scale, alpha, prime_steps, retain;
+    cli_list train, freeze;       /* globs */
     double dropout, head_dropout; /* under 0: the model's own */
     int64_t epochs, batch_size, steps, seed, threads, save_every;
     double learning_rate, weight_decay, warmup, clip;

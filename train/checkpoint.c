@@ -13,6 +13,7 @@ enum { SAMPLE = 4096, TEXT = 64, PIECE = 4096 };
 
 static const char architecture[] = "primer-checkpoint";
 static const char step_key[] = "primer.checkpoint.step";
+static const char order_key[] = "primer.checkpoint.order"; /* of a method that rearranges */
 static const char *const first_suffix = ".first", *const second_suffix = ".second";
 
 static const uint64_t fnv_start = 14695981039346656037u, fnv_prime = 1099511628211u;
@@ -71,7 +72,7 @@ typedef struct setting {
     char value[TEXT];
 } setting;
 
-enum { SETTINGS = 17 };
+enum { SETTINGS = 20 };
 
 static void set_number(setting *s, const char *key, double value) {
     *s = (setting){.key = key, .kind = NUMBER};
@@ -81,6 +82,16 @@ static void set_number(setting *s, const char *key, double value) {
 static void set_fingerprint(setting *s, const char *key, uint64_t value) {
     *s = (setting){.key = key, .kind = FINGERPRINT};
     snprintf(s->value, TEXT, "%016" PRIx64, value);
+}
+
+static uint64_t hash_patterns(const pr_finetune_options *o) {
+    uint64_t hash = fnv_start;
+    for (const char *const *p = o->train; p && *p; p++)
+        hash = hash_bytes(hash, *p, strlen(*p) + 1);
+    hash = hash_bytes(hash, "", 1); /* between the two lists */
+    for (const char *const *p = o->freeze; p && *p; p++)
+        hash = hash_bytes(hash, *p, strlen(*p) + 1);
+    return hash;
 }
 
 /* What an option says comes first: the model's new parts are drawn from some of them. */
@@ -93,6 +104,8 @@ static void list_settings(const pr_checkpoint_run *run, setting s[SETTINGS]) {
     set_number(&s[n++], "size", (double)m->options.size);
     set_number(&s[n++], "scale", (double)m->options.scale);
     set_number(&s[n++], "prime", (double)m->options.prime);
+    set_number(&s[n++], "prime_steps", m->options.prime_steps);
+    set_number(&s[n++], "retain", m->options.retain);
     s[n] = (setting){.key = "seed", .kind = WORD}; /* a double does not hold every one */
     snprintf(s[n++].value, TEXT, "%" PRIu64, o->seed);
     set_number(&s[n++], "epochs", o->epochs);
@@ -104,6 +117,7 @@ static void list_settings(const pr_checkpoint_run *run, setting s[SETTINGS]) {
     set_number(&s[n++], "dropout", (double)m->config.dropout);
     set_number(&s[n++], "attention_dropout", (double)m->config.attention_dropout);
     set_number(&s[n++], "head_dropout", (double)m->config.head_dropout);
+    set_fingerprint(&s[n++], "choice_of_what_trains", hash_patterns(o));
     set_number(&s[n++], "rows", (double)run->rows);
     set_fingerprint(&s[n++], "training_set", run->data);
     set_fingerprint(&s[n++], "model", run->fingerprint);
@@ -178,6 +192,13 @@ static void put_sparse(pr_gguf_writer *w, const pr_store *store, const char **na
     pr_gguf_put_texts(w, "primer.checkpoint.sparse", names, n);
 }
 
+static void put_order(pr_gguf_writer *w, const pr_model *model) {
+    size_t n = 0;
+    if (!model->state) return;
+    const int32_t *order = model->method->order(model->state, &n);
+    pr_gguf_put_i32s(w, order_key, order, n);
+}
+
 /* What the checkpoint belongs to, and where it stands. */
 static void put_run(pr_gguf_writer *w, const pr_checkpoint_run *run, const pr_checkpoint *at) {
     setting s[SETTINGS];
@@ -203,6 +224,7 @@ static pr_status write_all(pr_gguf_writer *w, const pr_checkpoint_run *run, cons
         put_run(w, run, at);
         put_parameters(w, run->model->store, since);
         put_sparse(w, run->model->store, names);
+        put_order(w, run->model);
         status = pr_gguf_write(w, path, err);
     } else {
         pr_fail_memory(err, "a checkpoint", n * sizeof *names);
@@ -362,6 +384,23 @@ static pr_status load_sparse(const pr_gguf *file, pr_store *store, int64_t made,
     return status;
 }
 
+/* Any numbers may stand in a file, but the method will use them as places. */
+static pr_status load_order(const pr_gguf *file, pr_model *model, pr_error *err) {
+    size_t n = 0;
+    if (!model->state) return PR_OK;
+    int32_t *order = model->method->order(model->state, &n);
+    const pr_gguf_value *value = pr_gguf_value_of(file, order_key);
+    bool fits = value && value->count == n;
+    for (size_t i = 0; i < n && fits; i++) {
+        int64_t place;
+        fits = pr_gguf_element_integer(value, i, &place) && place >= 0 && place < model->config.ffn;
+        if (fits) order[i] = (int32_t)place;
+    }
+    if (fits) return PR_OK;
+    return pr_fail(err, PR_BAD_FILE, "%s: %s does not fit the model", pr_gguf_path(file),
+                   order_key);
+}
+
 pr_status pr_checkpoint_load(pr_model *model, const char *path, pr_error *err) {
     pr_gguf *file = pr_gguf_open(path, err);
     if (!file) return err && err->code != PR_OK ? err->code : PR_BAD_FILE;
@@ -372,6 +411,7 @@ pr_status pr_checkpoint_load(pr_model *model, const char *path, pr_error *err) {
         status = load_parameter(file, model->store, i, err);
     }
     if (status == PR_OK) status = load_sparse(file, model->store, made, err);
+    if (status == PR_OK) status = load_order(file, model, err);
     pr_gguf_close(file);
     return status;
 }

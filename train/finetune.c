@@ -22,6 +22,8 @@ typedef struct run {
     pr_batch batch;
     uint32_t *order; /* (rows) of the epoch under way */
     int32_t per_epoch, steps;
+    int32_t flip;         /* steps before it; 0: there is none */
+    bool entered;         /* a phase */
     pr_extent largest;    /* batch of the run */
     uint64_t fingerprint; /* of the model before the first step */
     uint64_t data;        /* of the training set */
@@ -114,6 +116,9 @@ static pr_status open_run(run *r, pr_backend *backend, pr_error *err) {
     r->order = pr_alloc(r->train->n, sizeof *r->order);
     r->g = pr_graph_new(r->model->store);
     if (!r->order || !r->g) return pr_fail_memory(err, "a run", r->train->n * sizeof *r->order);
+    const pr_model *m = r->model;
+    status = pr_method_flip_step(m->method, &m->options, r->per_epoch, r->steps, &r->flip, err);
+    if (status != PR_OK) return status;
     r->largest = largest_batch(r);
     r->bert = pr_model_build(r->model, r->g);
     status = pr_batch_reserve(&r->batch, r->train, batch, err);
@@ -207,28 +212,75 @@ static size_t planned(const pr_plan_report *p) {
     return p->weights + p->moments + p->arena;
 }
 
-/* Sets what trains in this epoch and makes ready for it; tells of a flip. */
-static pr_status begin_epoch(run *r, int32_t epoch, pr_error *err) {
-    pr_flip_report flip = {.epoch = epoch};
+static pr_status require_all(const char *const *patterns, pr_store *store, bool on, pr_error *err) {
+    pr_status status = PR_OK;
+    for (; patterns && *patterns && status == PR_OK; patterns++)
+        status = pr_store_require_grad(store, *patterns, on, err);
+    return status;
+}
+
+/* Sets what trains at a step: the method's choice, the user's on top. */
+static pr_status set_flags(run *r, int phase, pr_error *err) {
+    const pr_model *m = r->model;
+    pr_status status = pr_method_begin(m->method, m->store, err);
+    if (status == PR_OK) status = pr_method_phase(m->method, m->store, phase, err);
+    if (status == PR_OK) status = require_all(r->options->train, m->store, true, err);
+    return status == PR_OK ? require_all(r->options->freeze, m->store, false, err) : status;
+}
+
+/* The phase that a step (0, 1, ...) belongs to, as pr_method_phase counts them. */
+static int phase_at(const run *r, int32_t step) {
+    return step >= r->flip;
+}
+
+static pr_phase_report phase_report(const run *r) {
+    bool second = r->flip && phase_at(r, r->at.step);
+    pr_phase_report phase = {.phase = second,
+                             .first = second ? r->flip : 0,
+                             .end = second || !r->flip ? r->steps : r->flip,
+                             .per_epoch = r->per_epoch,
+                             .plan = *pr_trainer_report(r->trainer)};
+    pr_store_totals(r->model->store, &phase.parameters, &phase.trained);
+    return phase;
+}
+
+/* From phase 0 to phase 1. */
+static pr_status make_flip(run *r, pr_error *err) {
+    const pr_model *m = r->model;
     const pr_plan_report *before = pr_trainer_report(r->trainer);
-    if (before) flip.before = *before;
+    pr_flip_report report = {.step = r->at.step, .per_epoch = r->per_epoch};
     size_t all;
-    pr_store *store = r->model->store;
-    uint64_t version = pr_store_version(store);
-    pr_store_totals(store, &all, &flip.trained_before);
-    pr_status status = pr_method_epoch(r->model->method, store, &r->model->options, epoch, err);
-    bool flipped = pr_store_version(store) != version;
-    if (status == PR_OK && (flipped || !before)) {
-        status = pr_trainer_prepare(r->trainer, r->largest, err);
+    if (before) report.before = *before;
+    pr_store_totals(m->store, &all, &report.trained_before);
+    pr_status status = m->method->flip ? m->method->flip(m->store, m->state, err) : PR_OK;
+    if (status == PR_OK) status = set_flags(r, 1, err);
+    if (status == PR_OK) status = pr_trainer_prepare(r->trainer, r->largest, err);
+    if (status != PR_OK) return status;
+    report.after = *pr_trainer_report(r->trainer);
+    pr_store_totals(m->store, &all, &report.trained_after);
+    bool changed = report.trained_after != report.trained_before;
+    if (before && changed && r->calls.flip) r->calls.flip(r->calls.context, &report);
+    return PR_OK;
+}
+
+/* Before a step that begins a phase, or the run: sets what trains and makes ready for it. */
+static pr_status enter_phase(run *r, pr_error *err) {
+    pr_status status = PR_OK;
+    bool flips = r->flip && r->at.step == r->flip;
+    if (r->entered && !flips) return PR_OK;
+    if (flips) {
+        status = make_flip(r, err);
+    } else {
+        status = set_flags(r, phase_at(r, r->at.step), err);
+        if (status == PR_OK) status = pr_trainer_prepare(r->trainer, r->largest, err);
     }
     if (status != PR_OK) return status;
-    flip.after = *pr_trainer_report(r->trainer);
-    pr_store_totals(store, &all, &flip.trained_after);
-    if (planned(&flip.after) > r->result->peak_planned) {
-        r->result->peak_planned = planned(&flip.after);
+    r->entered = true;
+    const pr_phase_report phase = phase_report(r);
+    if (planned(&phase.plan) > r->result->peak_planned) {
+        r->result->peak_planned = planned(&phase.plan);
     }
-    if (flipped && before && r->calls.flip) r->calls.flip(r->calls.context, &flip);
-    pr_dataset_shuffle(r->order, r->train->n, r->options->seed, epoch);
+    if (r->calls.phase) r->calls.phase(r->calls.context, &phase);
     return PR_OK;
 }
 
@@ -257,9 +309,10 @@ static pr_status train(run *r, pr_error *err) {
     pr_status status = PR_OK;
     for (int32_t epoch = r->at.step / r->per_epoch; epoch < r->options->epochs && !stop; epoch++) {
         double before = r->seconds;
-        status = begin_epoch(r, epoch, err);
+        pr_dataset_shuffle(r->order, r->train->n, r->options->seed, epoch);
         while (status == PR_OK && !stop && r->at.step < (epoch + 1) * r->per_epoch) {
-            status = one_step(r, epoch, &stop, err);
+            status = enter_phase(r, err);
+            if (status == PR_OK) status = one_step(r, epoch, &stop, err);
         }
         bool whole = r->at.step == (epoch + 1) * r->per_epoch;
         if (status == PR_OK && stop) status = save_checkpoint(r, err);
@@ -273,14 +326,13 @@ static pr_status resume(run *r, pr_error *err) {
     const pr_checkpoint_run what = checkpoint_run(r);
     pr_status status = pr_checkpoint_peek(&what, r->options->resume, &r->at, err);
     if (status != PR_OK) return status;
-    /* What trained in the last step: a flip that is due comes when the next epoch begins. */
-    int32_t epoch = r->at.step > 0 ? (r->at.step - 1) / r->per_epoch : 0;
     if (r->at.step % r->per_epoch == 0) r->at.epoch_loss = r->at.epoch_steps = 0;
-    status = pr_method_epoch(r->model->method, r->model->store, &r->model->options, epoch, err);
+    /* What trained in the last step: a flip that is due comes before the next one. */
+    status = set_flags(r, phase_at(r, r->at.step > 0 ? r->at.step - 1 : 0), err);
     if (status == PR_OK) status = pr_store_settle(r->model->store, 0, err);
     if (status == PR_OK) status = pr_checkpoint_load(r->model, r->options->resume, err);
     pr_trainer_set_steps(r->trainer, r->at.step);
-    if (status != PR_OK || r->at.step == 0 || r->at.step % r->per_epoch != 0) return status;
+    if (status != PR_OK || r->at.step == 0 || r->at.step != r->flip) return status;
     /* A flip that comes at once is told of with the plan it ends. */
     return pr_trainer_prepare(r->trainer, r->largest, err);
 }
@@ -295,12 +347,11 @@ pr_status pr_finetune_run(pr_model *model, pr_backend *backend, const pr_dataset
     run r = {.model = model, .train = train_set, .dev = dev, .options = options, .result = result};
     if (callbacks) r.calls = *callbacks;
     pr_status status = open_run(&r, backend, err);
-    if (status == PR_OK) status = pr_method_begin(model->method, model->store, err);
     if (status == PR_OK && options->resume) status = resume(&r, err);
     if (status == PR_OK) status = train(&r, err);
     result->steps = r.at.step;
     close_run(&r);
-    return status;
+    return status == PR_OK ? pr_model_end_method(model, err) : status;
 }
 
 /* ---- without training ---- */
@@ -310,27 +361,16 @@ pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_datase
                            pr_phase_report phases[PR_MAX_PHASES], int *n, pr_error *err) {
     pr_error local = {.code = PR_OK};
     if (!err) err = &local;
-    run r = {.model = model, .train = train_set, .options = options};
+    pr_finetune_result result = {0};
+    run r = {.model = model, .train = train_set, .options = options, .result = &result};
     pr_status status = open_run(&r, backend, err);
-    if (status == PR_OK) status = pr_method_begin(model->method, model->store, err);
     *n = 0;
-    uint64_t version = 0;
-    for (int32_t epoch = 0; epoch < options->epochs && status == PR_OK; epoch++) {
-        status = pr_method_epoch(model->method, model->store, &model->options, epoch, err);
+    while (status == PR_OK && r.at.step < r.steps && *n < PR_MAX_PHASES) {
+        status = set_flags(&r, phase_at(&r, r.at.step), err);
+        if (status == PR_OK) status = pr_trainer_prepare(r.trainer, r.largest, err);
         if (status != PR_OK) break;
-        if (*n && version == pr_store_version(model->store)) {
-            phases[*n - 1].end = epoch + 1;
-            continue;
-        }
-        if (*n == PR_MAX_PHASES) break;
-        version = pr_store_version(model->store);
-        status = pr_trainer_prepare(r.trainer, r.largest, err);
-        if (status != PR_OK) break;
-        pr_phase_report *phase = &phases[(*n)++];
-        size_t all;
-        *phase = (pr_phase_report){.first = epoch, .end = epoch + 1};
-        phase->plan = *pr_trainer_report(r.trainer);
-        pr_store_totals(model->store, &all, &phase->trained);
+        phases[*n] = phase_report(&r);
+        r.at.step = phases[(*n)++].end;
     }
     close_run(&r);
     return status;

@@ -24,6 +24,11 @@ typedef struct pr_finetune_options {
     int32_t save_every;     /* steps between checkpoints; 0: none but the last */
     const char *checkpoint; /* where they go, or NULL */
     const char *resume;     /* a checkpoint to go on from, or NULL */
+    /* Globs over the names of parameters, ended by NULL; NULL: none. What they match trains, or
+     * does not, from the first step to the last, whatever the method says; freeze has the last
+     * word. */
+    const char *const *train;
+    const char *const *freeze;
 } pr_finetune_options;
 
 /* The paper's: 5 epochs, batches of 16, 2e-5, decay 0.01, no warm-up, clipping at 1, seed 0. */
@@ -52,9 +57,18 @@ typedef struct pr_epoch_report {
     double evaluation_seconds;
 } pr_epoch_report;
 
+/* The steps in which one set of parameters trains: `first` (0, 1, ...) to before `end`. A run has
+ * one phase, or two with a flip between them. */
+typedef struct pr_phase_report {
+    int32_t phase, first, end;
+    int32_t per_epoch; /* steps of an epoch */
+    size_t parameters, trained;
+    pr_plan_report plan; /* at the capacity of the run's largest batch */
+} pr_phase_report;
+
 /* What a flip gave back: the plan and the trained parameters before and after. */
 typedef struct pr_flip_report {
-    int32_t epoch;
+    int32_t step, per_epoch; /* steps made, and those of an epoch */
     size_t trained_before, trained_after;
     pr_plan_report before, after;
 } pr_flip_report;
@@ -66,6 +80,8 @@ typedef struct pr_finetune_callbacks {
     bool (*step)(void *context, const pr_step_report *report);
     void (*epoch)(void *context, const pr_epoch_report *report);
     void (*flip)(void *context, const pr_flip_report *report);
+    /* Before the first step of a phase, and of a run that is resumed. */
+    void (*phase)(void *context, const pr_phase_report *report);
 } pr_finetune_callbacks;
 
 /* How a run ended. */
@@ -75,24 +91,18 @@ typedef struct pr_finetune_result {
     size_t peak_planned; /* bytes: the largest of weights + gradients + moments + activations */
 } pr_finetune_result;
 
-/* Trains the model on train; dev may be NULL. The model's method says what trains when. Rows of
- * embeddings are up to date when it returns, so the model can be saved, cancelled or not. */
+/* Trains the model on train; dev may be NULL. The model's method says what trains when. When it
+ * returns PR_OK, cancelled or not, the model can be saved: rows of embeddings are up to date, and
+ * the method has ended (pr_model_end_method). PR_BAD_ARGUMENT for a flip after the last step and
+ * for a glob that matches nothing. */
 pr_status pr_finetune_run(pr_model *model, pr_backend *backend, const pr_dataset *train,
                           const pr_dataset *dev, const pr_finetune_options *options,
                           const pr_finetune_callbacks *callbacks, pr_finetune_result *result,
                           pr_error *err);
 
-/* One phase of a run as it would be: the same set of trained parameters from epoch `first` to
- * before epoch `end`. */
-typedef struct pr_phase_report {
-    int32_t first, end;
-    size_t trained;
-    pr_plan_report plan; /* at the capacity of the run's largest batch */
-} pr_phase_report;
+enum { PR_MAX_PHASES = 2 };
 
-enum { PR_MAX_PHASES = 8 };
-
-/* Plans a run without making it (--dry-run). *n phases, at most PR_MAX_PHASES. */
+/* Plans a run without making it (--dry-run). */
 pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_dataset *train,
                            const pr_finetune_options *options,
                            pr_phase_report phases[PR_MAX_PHASES], int *n, pr_error *err);
