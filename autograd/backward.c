@@ -13,6 +13,7 @@ typedef struct walk {
     bool *needs;   /* by tensor: a parameter that trains flows into it */
     bool *reaches; /* by tensor: it flows into the loss */
     pr_tid *gradient;
+    pr_tid *again;              /* by tensor: what backward computes again instead of keeping it */
     int32_t n_nodes, n_tensors; /* of the forward part */
 } walk;
 
@@ -96,9 +97,24 @@ static void accumulate(walk *w, pr_tid t, const pr_tid *dx, int n_dx, int k, int
     }
 }
 
+/* The tensor itself, or where it is cheap one that backward makes anew: the same bits, and the
+ * memory of the first is free between its last use forward and here. Where the rule does not read
+ * it, a plan leaves the new node out. */
+static pr_tid afresh(walk *w, pr_tid t) {
+    int32_t index = t ? pr_graph_tensor(w->g, t)->node : -1;
+    if (index < 0 || t > w->n_tensors) return t;
+    const pr_node n = *pr_graph_get(w->g, index);
+    if (!(n.op->flags & PR_OP_CHEAP) || n.phase != PR_FORWARD || n.out[0] != t) return t;
+    if (!w->again[t]) {
+        pr_graph_scope(w->g, "again/%s", n.name);
+        w->again[t] = pr_graph_node(w->g, n.op, n.in, n.attr, NULL);
+    }
+    return w->again[t];
+}
+
 /* Runs one node's rule and hands its results to the node's inputs. */
 static void visit(walk *w, int32_t index) {
-    const pr_node n = *pr_graph_get(w->g, index); /* a copy: appending moves nodes */
+    pr_node n = *pr_graph_get(w->g, index); /* a copy: appending moves nodes */
     pr_tid dy[PR_MAX_OUT] = {0}, dx[PR_MAX_IN] = {0};
     bool flows = false;
     for (int k = 0; k < n.op->n_out; k++) {
@@ -115,12 +131,17 @@ static void visit(walk *w, int32_t index) {
                        n.name);
         return;
     }
+    pr_tid in[PR_MAX_IN];
+    memcpy(in, n.in, sizeof in);
+    for (int k = 0; k < n.op->n_in; k++)
+        n.in[k] = afresh(w, in[k]);
+    if (pr_graph_check(w->g, NULL) != PR_OK) return;
     int32_t rule_from = pr_graph_nodes(w->g);
     pr_graph_scope(w->g, "gradient/%s", n.name);
     n.op->vjp(w->g, &n, dy, need, dx);
     if (pr_graph_check(w->g, NULL) != PR_OK) return;
     for (int k = 0; k < n.op->n_in; k++) {
-        if ((need >> k & 1u) && dx[k]) accumulate(w, n.in[k], dx, n.op->n_in, k, rule_from);
+        if ((need >> k & 1u) && dx[k]) accumulate(w, in[k], dx, n.op->n_in, k, rule_from);
     }
 }
 
@@ -167,7 +188,8 @@ pr_status pr_backward(pr_graph *g, pr_tid loss, pr_error *err) {
     w.needs = pr_alloc(n, sizeof *w.needs);
     w.reaches = pr_alloc(n, sizeof *w.reaches);
     w.gradient = pr_alloc(n, sizeof *w.gradient);
-    if (w.needs && w.reaches && w.gradient) {
+    w.again = pr_alloc(n, sizeof *w.again);
+    if (w.needs && w.reaches && w.gradient && w.again) {
         walk_back(&w, loss);
         status = pr_graph_check(g, err);
     } else {
@@ -176,5 +198,6 @@ pr_status pr_backward(pr_graph *g, pr_tid loss, pr_error *err) {
     pr_free(w.needs);
     pr_free(w.reaches);
     pr_free(w.gradient);
+    pr_free(w.again);
     return status;
 }

@@ -67,7 +67,10 @@ enum {
     /* There is no gradient, on purpose (gradients and updates themselves, losses' helpers). */
     PR_OP_NO_GRADIENT = 1 << 1,
     /* Out[0] is a sparse gradient: it holds only the rows whose numbers out[1] lists. */
-    PR_OP_SPARSE = 1 << 2
+    PR_OP_SPARSE = 1 << 2,
+    /* A pass over its inputs makes out[0], and backward reads those anyway: rather than keep out[0]
+     * for another node's gradient, backward computes it again. */
+    PR_OP_CHEAP = 1 << 3
 };
 
 typedef struct pr_op {

@@ -54,6 +54,7 @@ const pr_op pr_op_gelu = {
     .n_out = 1,
     .inplace = 1,
     .accumulate = -1,
+    .flags = PR_OP_CHEAP,
     .infer = pr_rule_elementwise,
     .vjp = vjp,
     .kernel = {[PR_CPU] = gelu_cpu},

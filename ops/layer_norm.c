@@ -160,6 +160,7 @@ const pr_op pr_op_layer_norm = {
     .optional_out = 1u << 1 | 1u << 2,
     .inplace = 1,
     .accumulate = -1,
+    .flags = PR_OP_CHEAP,
     .infer = infer,
     .vjp = vjp,
     .kernel = {[PR_CPU] = layer_norm_cpu},

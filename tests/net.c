@@ -240,7 +240,8 @@ static void derive(net *n, unsigned trained) {
     if (pr_backward(n->g, n->loss, &err) != PR_OK) fail_msg("%s", err.message);
 }
 
-/* Every node of the backward part serves one of the gradients. */
+/* Every node of the backward part serves one of the gradients, but for the copies of cheap nodes:
+ * they are there before a rule says whether it reads them. */
 static void check_nothing_idle(const net *n, const pr_tid *wanted, int n_wanted) {
     bool *serves = calloc((size_t)pr_graph_tensors(n->g) + 1, sizeof *serves);
     assert_non_null(serves);
@@ -251,7 +252,9 @@ static void check_nothing_idle(const net *n, const pr_tid *wanted, int n_wanted)
         bool any = false;
         for (int k = 0; k < node->op->n_out; k++)
             any |= serves[node->out[k]];
-        if (!any && node->phase == PR_BACKWARD) fail_msg("'%s' serves no gradient", node->name);
+        bool copy = strncmp(node->name, "again/", 6) == 0;
+        if (!any && !copy && node->phase == PR_BACKWARD)
+            fail_msg("'%s' serves no gradient", node->name);
         for (int k = 0; k < node->op->n_in; k++)
             serves[node->in[k]] |= any && node->in[k];
     }

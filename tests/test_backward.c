@@ -202,6 +202,27 @@ static void a_table_read_twice(void **state) {
     free_net(&n);
 }
 
+/* u's gradient reads gelu's output: a copy of it, so that the first is dead when backward comes. */
+static void what_is_cheap_is_made_again(void **state) {
+    (void)state;
+    net n;
+    make_net(&n);
+    pr_tid hidden = pr_gelu(n.g, pr_linear(n.g, n.x, n.w, 0));
+    pr_tid loss = pr_mse(n.g, pr_linear(n.g, hidden, n.u, 0), n.target);
+    int32_t forward = pr_graph_nodes(n.g), copies = 0;
+    pr_error err = {0};
+    pr_store_require_grad(n.store, "*", true, NULL);
+    assert_int_equal(pr_backward(n.g, loss, &err), PR_OK);
+    for (int32_t i = forward; i < pr_graph_nodes(n.g); i++) {
+        const pr_node *node = pr_graph_get(n.g, i);
+        copies += node->op == pr_graph_get(n.g, pr_graph_tensor(n.g, hidden)->node)->op;
+        for (int k = 0; k < node->op->n_in; k++)
+            assert_int_not_equal(node->in[k], hidden);
+    }
+    assert_int_equal(copies, 1);
+    free_net(&n);
+}
+
 static void an_op_without_a_gradient_is_named(void **state) {
     (void)state;
     net n;
@@ -223,6 +244,7 @@ int main(void) {
         cmocka_unit_test(the_frozen_cost_nothing),
         cmocka_unit_test(a_flip_there_and_back_derives_the_same),
         cmocka_unit_test(a_table_read_twice),
+        cmocka_unit_test(what_is_cheap_is_made_again),
         cmocka_unit_test(an_op_without_a_gradient_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
