@@ -9,6 +9,7 @@
 #include "tools/cli.h"
 #include "tools/data.h"
 #include "tools/format.h"
+#include "tools/kernels.h"
 #include "tools/report.h"
 #include "train/finetune.h"
 
@@ -266,6 +267,7 @@ static void add_options(cli_options *o, settings *s) {
 }
 
 int main(int argc, char **argv) {
+    kernels_choose(argv);
     settings s = {.max_length = 128, .batch_size = 16};
     cli_options options = {.n = 0};
     add_options(&options, &s);
