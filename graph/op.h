@@ -94,6 +94,8 @@ typedef struct pr_op {
     size_t (*workspace)(const pr_call *c);
     /* Floating-point operations of a call, a multiply-add counted as two; NULL: negligible. */
     double (*flops)(const pr_call *c);
+    /* Bytes that a call reads from memory and writes to it; NULL: every input and output once. */
+    double (*bytes)(const pr_call *c);
     pr_kernel kernel[PR_BACKEND_KINDS]; /* NULL: not on this backend */
 } pr_op;
 

@@ -106,6 +106,32 @@ pr_status pr_plan_fetch(pr_plan *plan, pr_tid t, pr_extent extent, void *host, p
     return pr_fail(err, status, "output '%s' could not be copied out", v->tensor.name);
 }
 
+/* ---- what a run costs ---- */
+
+static double view_bytes(const pr_view *view) {
+    size_t bytes;
+    return view->data && pr_shape_bytes(view->shape, view->dtype, &bytes) ? (double)bytes : 0.0;
+}
+
+static double step_bytes(const pr_step *step) {
+    if (step->op->bytes) return step->op->bytes(&step->call);
+    double bytes = 0.0;
+    for (int k = 0; k < step->op->n_in; k++)
+        bytes += view_bytes(&step->call.in[k]);
+    for (int k = 0; k < step->op->n_out; k++)
+        bytes += view_bytes(&step->call.out[k]);
+    return bytes;
+}
+
+void pr_plan_cost(const pr_plan *plan, double *flops, double *bytes) {
+    *flops = *bytes = 0.0;
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        const pr_step *step = &plan->step[s];
+        if (step->op->flops) *flops += step->op->flops(&step->call);
+        *bytes += step_bytes(step);
+    }
+}
+
 /* ---- running ---- */
 
 void pr_plan_set_watch(pr_plan *plan, pr_plan_watch watch, void *context) {

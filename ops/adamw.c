@@ -188,6 +188,12 @@ static pr_status adamw_cpu(const pr_call *c) {
     return PR_OK;
 }
 
+/* Parameter and moments are read and written, the gradient read. */
+static double bytes(const pr_call *c) {
+    size_t n;
+    return pr_shape_bytes(c->in[GRADIENT].shape, PR_F32, &n) ? 7.0 * (double)n : 0.0;
+}
+
 const pr_op pr_op_adamw = {
     .name = "adamw",
     .n_in = INPUTS,
@@ -196,6 +202,7 @@ const pr_op pr_op_adamw = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = infer,
+    .bytes = bytes,
     .kernel = {[PR_CPU] = adamw_cpu},
 };
 

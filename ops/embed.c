@@ -138,6 +138,12 @@ static pr_status grad_cpu(const pr_call *c) {
     return PR_OK;
 }
 
+/* Only the rows that are copied. */
+static double bytes(const pr_call *c) {
+    size_t n;
+    return pr_shape_bytes(c->out[0].shape, PR_F32, &n) ? 2.0 * (double)n : 0.0;
+}
+
 const pr_op pr_op_embed = {
     .name = "embed",
     .n_in = 2,
@@ -145,6 +151,7 @@ const pr_op pr_op_embed = {
     .accumulate = -1,
     .infer = infer,
     .vjp = vjp,
+    .bytes = bytes,
     .kernel = {[PR_CPU] = embed_cpu},
 };
 

@@ -69,6 +69,12 @@ static pr_status grad_cpu(const pr_call *c) {
     return PR_OK;
 }
 
+/* Only the rows that are copied. */
+static double bytes(const pr_call *c) {
+    size_t n;
+    return pr_shape_bytes(c->out[0].shape, PR_F32, &n) ? 2.0 * (double)n : 0.0;
+}
+
 const pr_op pr_op_first_token = {
     .name = "first_token",
     .n_in = 2,
@@ -76,6 +82,7 @@ const pr_op pr_op_first_token = {
     .accumulate = -1,
     .infer = infer,
     .vjp = vjp,
+    .bytes = bytes,
     .kernel = {[PR_CPU] = first_token_cpu},
 };
 

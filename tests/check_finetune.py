@@ -135,7 +135,8 @@ def check_json(tools):
     assert out.count("\n") == 1 and "Epoch 2/2: " in err and "Saved " in err
     line = json.loads(out)
     assert list(line) == ["method", "rank", "prime", "seed", "total", "trained", "steps",
-                          "median_step_s", "real_tokens_per_s", "mean_tokens", "peak_rss_gb",
+                          "median_step_s", "real_tokens_per_s", "mean_tokens", "mean_flops", "mean_bytes",
+                          "peak_rss_gb",
                           "epochs", "first_step_s", "wall_s"]
     assert [set(e) for e in line["epochs"]] == [{"epoch", "seconds", "loss", "accuracy", "mcc"}] * 2
     assert [e["epoch"] for e in line["epochs"]] == [0, 1]

@@ -1,6 +1,7 @@
 """Command lines: help, and options that are unknown, out of range or contradict each other. Usage:
 check_use.py PROGRAMS, the folder of finetune and its sisters."""
 
+import json
 import pathlib
 import re
 import shlex
@@ -180,6 +181,20 @@ def check_kernels(tools):
         assert cores()[-1] not in ("Haswell", "Zen"), cores()
     if "avx2" in flags:
         assert cores(OPENBLAS_CORETYPE="Haswell") == ["Haswell"]
+
+
+def check_machine(tools):
+    """The machine's speeds, in words and as JSON, and what does not go with them."""
+    out, err = tools.run("inspect", "--machine", "--threads", 1)
+    assert not err and re.fullmatch(r"1 thread: products of matrices [\d.]+ [GMT]FLOP a second, "
+                                    r"memory [\d.]+ [GM]B a second\n", out), out
+    out, _ = tools.run("inspect", "--machine", "--json", "--threads", 2)
+    found = json.loads(out)
+    assert found["threads"] == 2 and min(found["flops"], found["bytes"]) > 1e6, out
+    tools.wrong("inspect", "--machine", "m.gguf", says="--machine looks at no file: leave out FILE")
+    tools.wrong("inspect", "m.gguf", "--json", says="--json goes with --machine")
+    tools.wrong("inspect", "m.gguf", "--threads", 2, says="--threads goes with --machine")
+    tools.wrong("inspect", says="too few arguments: usage is 'inspect FILE [options]'")
 
 
 def check_fit(tools):

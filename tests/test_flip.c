@@ -26,6 +26,8 @@ static void the_plan_and_the_graph_shrink(void **state) {
     open_learner(&s, PR_BERT);
     scene_steps(&s, STEPS);
     pr_plan_report before = *pr_trainer_report(s.trainer);
+    double flops[2], bytes[2];
+    pr_trainer_cost(s.trainer, &flops[0], &bytes[0]);
     int32_t nodes = pr_graph_nodes(s.g);
     scene_epoch(&s, AFTER_PRIMING);
     pr_plan_report after = *pr_trainer_report(s.trainer);
@@ -34,6 +36,11 @@ static void the_plan_and_the_graph_shrink(void **state) {
     assert_true(after.arena < before.arena);
     assert_true(after.moments < before.moments);
     assert_true(after.flops < before.flops);
+    /* Each weight that froze was read four times and written three. */
+    pr_trainer_cost(s.trainer, &flops[1], &bytes[1]);
+    double frozen = (double)(before.moments - after.moments) / 2;
+    assert_true(flops[1] < flops[0]);
+    assert_true(bytes[0] - bytes[1] >= 7 * frozen);
     scene_close(&s);
 }
 

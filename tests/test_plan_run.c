@@ -57,6 +57,19 @@ static void a_watch_sees_each_node_and_can_stop_the_run(void **state) {
     assert_int_equal(pr_plan_run(w->plan, three, NULL), PR_OK);
 }
 
+/* For the extent of the run, not the capacity: x and y are (3, 4) of f32. */
+static void what_a_run_costs(void **state) {
+    world *w = *state;
+    float out[12];
+    double flops = -1.0, bytes = -1.0;
+    pr_tid y = toy_node(w->g, &toy_mix, toy_node(w->g, &toy_mix, w->x, 0, 0), 0, 0);
+    plan_for(w, y, false);
+    run_3(w, y, out);
+    pr_plan_cost(w->plan, &flops, &bytes);
+    assert_true(flops == 2 * 3.0 * TOY_FLOPS);
+    assert_true(bytes == 2 * 2 * 48.0);
+}
+
 static void running_allocates_nothing(void **state) {
     world *w = *state;
     float out[12];
@@ -91,6 +104,7 @@ int main(void) {
         PLAN_CASE(a_plan_outlives_its_graph),
         PLAN_CASE(poison_reaches_what_died_and_nothing_else),
         PLAN_CASE(a_watch_sees_each_node_and_can_stop_the_run),
+        PLAN_CASE(what_a_run_costs),
         PLAN_CASE(running_allocates_nothing),
         PLAN_CASE(every_failing_allocation_is_reported),
     };

@@ -9,6 +9,8 @@
 #include "models/model.h"
 #include "tools/cli.h"
 #include "tools/format.h"
+#include "tools/kernels.h"
+#include "tools/machine.h"
 
 typedef struct totals {
     size_t listed, elements, bytes;
@@ -170,12 +172,53 @@ static pr_status inspect(const char *path, const char *match, bool graph, pr_err
     return status;
 }
 
+/* What bounds a step of training here. */
+static pr_status inspect_machine(bool json, int threads, pr_error *err) {
+    machine_speed speed;
+    char flops[FORMAT_SIZE], bytes[FORMAT_SIZE];
+    pr_backend *backend = pr_cpu_new(threads, err);
+    pr_status status = backend ? machine_measure(backend, &speed, err) : err->code;
+    if (status == PR_OK && json) {
+        printf("{\"threads\": %d, \"flops\": %.4g, \"bytes\": %.4g}\n", backend->threads,
+               speed.flops, speed.bytes);
+    } else if (status == PR_OK) {
+        printf("%d thread%s: products of matrices %s a second, memory %s a second\n",
+               backend->threads, backend->threads == 1 ? "" : "s", format_flops(flops, speed.flops),
+               format_bytes(bytes, (size_t)speed.bytes));
+    }
+    pr_backend_free(backend);
+    return status;
+}
+
+static void check_use(const cli_program *program, int arguments, bool match, bool graph) {
+    bool machine = cli_given(program, "machine");
+    if (graph && match) cli_wrong_use(program, "--match and --graph exclude each other");
+    if (machine && (arguments || graph || match)) {
+        cli_wrong_use(program, "--machine looks at no file: leave out FILE, --match and --graph");
+    }
+    if (!machine && !arguments) {
+        cli_wrong_use(program, "too few arguments: usage is 'inspect %s'", program->usage);
+    }
+    for (int i = 0; i < 2; i++) {
+        const char *needs = i ? "threads" : "json";
+        if (cli_given(program, needs) && !machine) {
+            cli_wrong_use(program, "--%s goes with --machine", needs);
+        }
+    }
+}
+
 int main(int argc, char **argv) {
+    kernels_choose(argv);
     const char *match = NULL;
-    bool graph = false;
+    bool graph = false, machine = false, json = false;
+    int64_t threads = 0;
     cli_options options = {.n = 0};
     cli_text(&options, "match", "GLOB", "list only tensors with such names", &match);
     cli_flag(&options, "graph", "write the model's graph for graphviz instead", &graph);
+    cli_flag(&options, "machine", "measure what bounds a step of training here", &machine);
+    cli_int(&options, "threads", "N", "threads to measure with", &threads, 1, PR_MAX_THREADS);
+    cli_shown(&options, "all usable cores");
+    cli_flag(&options, "json", "print the measured speeds as a JSON line", &json);
     const cli_program program = {
         .name = "inspect",
         .usage = "FILE [options]",
@@ -186,12 +229,13 @@ int main(int argc, char **argv) {
                     "  inspect model.gguf --match 'blk.*.attn_{q,k,v,output}.weight'\n"
                     "  inspect model.gguf --graph | dot -Tsvg > graph.svg\n",
         .options = &options,
-        .least_arguments = 1,
+        .least_arguments = 0,
         .most_arguments = 1,
     };
     int first = cli_parse(&program, argc, argv);
-    if (graph && match) cli_wrong_use(&program, "--match and --graph exclude each other");
+    check_use(&program, argc - first, match, graph);
     pr_error err = {.code = PR_OK};
-    pr_status status = inspect(argv[first], match, graph, &err);
+    pr_status status = machine ? inspect_machine(json, (int)threads, &err)
+                               : inspect(argv[first], match, graph, &err);
     return cli_end(&program, status, &err);
 }

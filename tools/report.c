@@ -107,7 +107,7 @@ static double sum(const double *values, size_t n) {
     return total;
 }
 
-/* Seconds of a step in the middle, real tokens a second, tokens a batch. */
+/* Seconds of a step in the middle, real tokens a second; tokens and work of a step. */
 static void set_speed(json_t *object, const report *r) {
     size_t warm = r->steps > 2 * (size_t)WARM_STEPS ? WARM_STEPS : 0;
     size_t n = r->steps - warm;
@@ -124,6 +124,9 @@ static void set_speed(json_t *object, const report *r) {
     json_object_set_new(object, "median_step_s", rounded(median, 4));
     json_object_set_new(object, "real_tokens_per_s", rounded(rate, 1));
     json_object_set_new(object, "mean_tokens", rounded(mean, 1));
+    double steps = (double)r->steps;
+    json_object_set_new(object, "mean_flops", rounded(r->steps ? r->flops / steps : NAN, 0));
+    json_object_set_new(object, "mean_bytes", rounded(r->steps ? r->bytes / steps : NAN, 0));
 }
 
 bool report_json(const report *r, const report_summary *s, FILE *out) {
@@ -154,6 +157,8 @@ static void keep_step(report *r, const pr_step_report *step) {
     if (!pr_grow((void **)&r->tokens, &r->tokens_capacity, need, sizeof *r->tokens)) return;
     r->seconds[r->steps] = step->seconds;
     r->tokens[r->steps] = (double)step->tokens;
+    r->flops += step->flops;
+    r->bytes += step->bytes;
     r->steps = need;
 }
 

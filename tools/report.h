@@ -22,7 +22,8 @@ typedef struct report {
     double first_step;        /* seconds from there to the end of the first step; NaN before */
     double *seconds, *tokens; /* (steps): of each step of this process */
     size_t steps, seconds_capacity, tokens_capacity;
-    double epoch_loss; /* sum over the steps of the epoch under way */
+    double flops, bytes; /* of all steps of this process */
+    double epoch_loss;   /* sum over the steps of the epoch under way */
     int32_t epoch, epoch_steps;
 } report;
 

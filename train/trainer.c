@@ -336,3 +336,8 @@ const pr_plan_report *pr_trainer_report(const pr_trainer *t) {
 pr_extent pr_trainer_capacity(const pr_trainer *t) {
     return t->training ? pr_plan_capacity(t->training) : (pr_extent){0};
 }
+
+void pr_trainer_cost(const pr_trainer *t, double *flops, double *bytes) {
+    *flops = *bytes = 0.0;
+    if (t->training) pr_plan_cost(t->training, flops, bytes);
+}

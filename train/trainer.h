@@ -71,6 +71,8 @@ float pr_trainer_rate(const pr_trainer *t, int32_t step);
 /* The training plan of the present phase: planned bytes and FLOPs at its capacity; NULL before
  * pr_trainer_prepare or the first step. */
 const pr_plan_report *pr_trainer_report(const pr_trainer *t);
+/* What the last step had to do (pr_plan_cost); zero before the first. */
+void pr_trainer_cost(const pr_trainer *t, double *flops, double *bytes);
 pr_extent pr_trainer_capacity(const pr_trainer *t);
 
 #ifdef __cplusplus

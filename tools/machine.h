@@ -1,0 +1,15 @@
+/* How fast the machine is at what bounds a step of training. */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include "graph/backend.h"
+
+typedef struct machine_speed {
+    double flops; /* floating-point operations a second in large products of matrices */
+    double bytes; /* a second, read and written, in memory that no cache holds */
+} machine_speed;
+
+/* Measures both with the backend's threads, each the best of several goes; takes some seconds. */
+pr_status machine_measure(pr_backend *backend, machine_speed *speed, pr_error *err);
+
+#endif
