@@ -46,7 +46,7 @@ static void write_file(const char *path, const char *text) {
 static pr_dataset *dataset_of(const char *text, const char *text_b, const pr_label_set *labels,
                               size_t max_length, pr_error *err) {
     const char *path = "test_dataset.tsv";
-    pr_table_options options = {PR_TSV, {"t", text_b, "l"}, false};
+    pr_table_options options = {.format = PR_TSV, .column = {"t", text_b, "l"}};
     write_file(path, text);
     pr_table *table = pr_table_read(path, &options, err);
     remove(path);
@@ -85,7 +85,7 @@ static void labels_of_another_set_are_used_as_they_are(void **state) {
     pr_error err = {0};
     const char *const names[] = {"bad", "good", "odd"};
     const char *const values[] = {"0", "1", "2"};
-    const pr_label_set set = {names, values, 3, false};
+    const pr_label_set set = {.name = names, .value = values, .n = 3};
     pr_dataset *d = dataset_of("t\tl\na\t1\nb\t0\n", NULL, &set, 9, &err);
     assert_non_null(d);
     assert_int_equal(d->n_labels, 3);
@@ -127,7 +127,7 @@ static void a_long_list_of_labels_is_cut(void **state) {
     const char *names[100];
     for (int i = 0; i < 100; i++)
         names[i] = "some quite long label";
-    const pr_label_set set = {names, NULL, 100, false};
+    const pr_label_set set = {.name = names, .n = 100};
     pr_error err = {0};
     assert_null(dataset_of("t\tl\na\t1\n", NULL, &set, 9, &err));
     assert_non_null(strstr(err.message, "some quite long label' ..."));
@@ -300,7 +300,7 @@ static void every_order_is_as_likely(void **state) {
 }
 
 static bool read_and_gather(void *context) {
-    pr_table_options options = {PR_TSV, {"t", NULL, "l"}, false};
+    pr_table_options options = {.format = PR_TSV, .column = {"t", NULL, "l"}};
     pr_error err = {0};
     pr_batch batch = {0};
     pr_scores scores;

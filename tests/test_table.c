@@ -30,7 +30,7 @@ static pr_table *read_text(const char *text, pr_table_options options) {
 
 static void expect_row(const pr_table *table, size_t row, const char *a, const char *b,
                        const char *label) {
-    const char *const want[] = {a, b, label};
+    const char *const want[PR_COLUMNS] = {a, b, label};
     assert_true(row < table->n);
     for (int c = 0; c < PR_COLUMNS; c++) {
         const char *cell = pr_table_cell(table, row, (pr_column)c);
@@ -45,11 +45,12 @@ static void expect_row(const pr_table *table, size_t row, const char *a, const c
 
 static void tsv_is_never_quoted(void **state) {
     (void)state;
-    pr_table *table = read_text("\xEF\xBB\xBFid\ta\tb\tlabel\r\n"
-                                "1\t\"open\tit 's \"\t0\r\n"
-                                "2\t\t\"\t1\r\n"
-                                "\r\n",
-                                (pr_table_options){PR_TSV, {"a", "b", "label"}, false});
+    pr_table *table =
+        read_text("\xEF\xBB\xBFid\ta\tb\tlabel\r\n"
+                  "1\t\"open\tit 's \"\t0\r\n"
+                  "2\t\t\"\t1\r\n"
+                  "\r\n",
+                  (pr_table_options){.format = PR_TSV, .column = {"a", "b", "label"}});
     assert_int_equal(table->n, 2);
     expect_row(table, 0, "\"open", "it 's \"", "0");
     expect_row(table, 1, "", "\"", "1");
@@ -60,12 +61,13 @@ static void tsv_is_never_quoted(void **state) {
 static void columns_by_number_mean_no_header(void **state) {
     (void)state;
     pr_table *table = read_text("gj04\t1\t\tOne.\ngj04\t0\t*\tTwo.",
-                                (pr_table_options){PR_TSV, {"4", NULL, "2"}, false});
+                                (pr_table_options){.format = PR_TSV, .column = {"4", NULL, "2"}});
     assert_int_equal(table->n, 2);
     expect_row(table, 0, "One.", NULL, "1");
     expect_row(table, 1, "Two.", NULL, "0");
     pr_table_free(table);
-    table = read_text("text,label\na,0\n", (pr_table_options){PR_CSV, {"text", NULL, "2"}, false});
+    table = read_text("text,label\na,0\n",
+                      (pr_table_options){.format = PR_CSV, .column = {"text", NULL, "2"}});
     assert_int_equal(table->n, 1);
     expect_row(table, 0, "a", NULL, "0");
     pr_table_free(table);
@@ -73,11 +75,12 @@ static void columns_by_number_mean_no_header(void **state) {
 
 static void csv_follows_rfc_4180(void **state) {
     (void)state;
-    pr_table *table = read_text("\"label\",text,\"b \"\"c\"\"\"\r\n"
-                                "x,\"one, \"\"two\"\"\nand three\",\r\n"
-                                "\"y\",\"\",\"\"\"\"\r\n"
-                                "z,5\" disk,last",
-                                (pr_table_options){PR_CSV, {"text", "b \"c\"", "label"}, false});
+    pr_table *table =
+        read_text("\"label\",text,\"b \"\"c\"\"\"\r\n"
+                  "x,\"one, \"\"two\"\"\nand three\",\r\n"
+                  "\"y\",\"\",\"\"\"\"\r\n"
+                  "z,5\" disk,last",
+                  (pr_table_options){.format = PR_CSV, .column = {"text", "b \"c\"", "label"}});
     assert_int_equal(table->n, 3);
     expect_row(table, 0, "one, \"two\"\nand three", "", "x");
     expect_row(table, 1, "", "\"", "y");
@@ -86,7 +89,8 @@ static void csv_follows_rfc_4180(void **state) {
     assert_int_equal(table->line[1], 4);
     assert_int_equal(table->line[2], 5);
     pr_table_free(table);
-    table = read_text("a,\n\"b\",\"c\"", (pr_table_options){PR_CSV, {"1", NULL, "2"}, false});
+    table = read_text("a,\n\"b\",\"c\"",
+                      (pr_table_options){.format = PR_CSV, .column = {"1", NULL, "2"}});
     expect_row(table, 0, "a", NULL, "");
     expect_row(table, 1, "b", NULL, "c");
     pr_table_free(table);
@@ -97,7 +101,7 @@ static void jsonl_values_are_text_numbers_and_booleans(void **state) {
     pr_table *table = read_text("{\"t\": \"a\\nb \\u00e9\", \"l\": 1, \"more\": [null]}\r\n"
                                 "{\"l\": true, \"t\": \"\"}\n"
                                 "{\"l\": 2.6, \"t\": \"\xE4\xB8\xAD\"}\n\n",
-                                (pr_table_options){PR_JSONL, {"t", NULL, "l"}, false});
+                                (pr_table_options){.format = PR_JSONL, .column = {"t", NULL, "l"}});
     assert_int_equal(table->n, 3);
     expect_row(table, 0, "a\nb \xC3\xA9", NULL, "1");
     expect_row(table, 1, "", NULL, "true");
@@ -107,12 +111,59 @@ static void jsonl_values_are_text_numbers_and_booleans(void **state) {
 
 static void malformed_rows_are_counted_where_they_may_be_left_out(void **state) {
     (void)state;
-    pr_table *table =
-        read_text("t\tl\na\t0\nbroken\nb\t1\n", (pr_table_options){PR_TSV, {"t", NULL, "l"}, true});
+    pr_table *table = read_text(
+        "t\tl\na\t0\nbroken\nb\t1\n",
+        (pr_table_options){.format = PR_TSV, .column = {"t", NULL, "l"}, .skip_malformed = true});
     assert_int_equal(table->n, 2);
     assert_int_equal(table->skipped, 1);
     expect_row(table, 1, "b", NULL, "1");
     pr_table_free(table);
+}
+
+static void empty_lines_are_malformed_rows(void **state) {
+    (void)state;
+    pr_table *table = read_text(
+        "t\tl\r\n\r\na\t0\nbro\n\n\nken\t1\nb\t1\n\n\n",
+        (pr_table_options){.format = PR_TSV, .column = {"t", NULL, "l"}, .skip_malformed = true});
+    assert_int_equal(table->n, 3);
+    assert_int_equal(table->skipped, 1 + 1 + 2);
+    expect_row(table, 0, "a", NULL, "0");
+    expect_row(table, 1, "ken", NULL, "1");
+    expect_row(table, 2, "b", NULL, "1");
+    assert_int_equal(table->line[0], 3);
+    assert_int_equal(table->line[1], 7);
+    assert_int_equal(table->line[2], 8);
+    pr_table_free(table);
+}
+
+static const char *const header[] = {"t", "l", "x"};
+
+/* Refuses all headers but those of three columns, and takes back a column that is not there. */
+static pr_status look(void *context, char *const *field, size_t n, pr_table_options *options,
+                      pr_error *err) {
+    ++*(int *)context;
+    if (n != 3) return pr_fail(err, PR_BAD_FILE, "%zu, not 3, from '%s' on", n, field[0]);
+    for (size_t i = 0; i < n; i++)
+        assert_string_equal(field[i], header[i]);
+    options->column[PR_INDEX] = NULL;
+    return PR_OK;
+}
+
+static void the_first_row_is_looked_at_before_columns_are_sought(void **state) {
+    (void)state;
+    int calls = 0;
+    pr_error err = {0};
+    const pr_table_options options = {.format = PR_TSV,
+                                      .column = {"t", NULL, "l", "index"},
+                                      .first_row = look,
+                                      .context = &calls};
+    pr_table *table = read_text("t\tl\tx\na\t0\tz\n", options);
+    expect_row(table, 0, "a", NULL, "0");
+    assert_false(table->has[PR_INDEX]);
+    pr_table_free(table);
+    assert_null(read_bytes("t\tl\na\t0\n", 8, options, &err));
+    assert_string_equal(err.message, "2, not 3, from 't' on");
+    assert_int_equal(calls, 2);
 }
 
 static void formats_go_by_the_ending(void **state) {
@@ -178,7 +229,8 @@ static void bad_files_get_one_clear_line(void **state) {
         {PR_JSONL, "t", "l", BYTES("   \n"), "test_table.jsonl:1: no JSON"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        pr_table_options options = {bad[i].format, {bad[i].text, NULL, bad[i].label}, false};
+        pr_table_options options = {.format = bad[i].format,
+                                    .column = {bad[i].text, NULL, bad[i].label}};
         pr_error err = {0};
         assert_null(read_bytes(bad[i].bytes, bad[i].n, options, &err));
         if (!strstr(err.message, bad[i].says)) {
@@ -192,7 +244,7 @@ static void files_that_cannot_be_read_are_named(void **state) {
     (void)state;
     const char *const paths[] = {"no such folder/train.tsv", "."};
     for (size_t i = 0; i < 2; i++) {
-        pr_table_options options = {PR_TSV, {"1", NULL, NULL}, false};
+        pr_table_options options = {.format = PR_TSV, .column = {"1", NULL, NULL}};
         pr_error err = {0};
         assert_null(pr_table_read(paths[i], &options, &err));
         assert_int_equal(err.code, PR_IO);
@@ -207,7 +259,7 @@ static void mutilated_files_do_no_harm(void **state) {
                                 "{\"t\":\"a\\\"\\u00e9\",\"l\":1}\n{\"t\":\"\",\"l\":-1.5e3}\n"};
     const char bytes[] = "\0\n\r\t\",\\{}[]\xFF\xC3\xA9z0";
     for (int format = PR_TSV; format <= PR_JSONL; format++) {
-        pr_table_options options = {(pr_table_format)format, {"t", NULL, "l"}, false};
+        pr_table_options options = {.format = (pr_table_format)format, .column = {"t", NULL, "l"}};
         char text[128];
         size_t n = strlen(good[format]);
         for (size_t cut = 0; cut < n; cut++) {
@@ -228,7 +280,7 @@ static void mutilated_files_do_no_harm(void **state) {
 }
 
 static bool read_jsonl(void *context) {
-    pr_table_options options = {PR_JSONL, {"t", NULL, "l"}, false};
+    pr_table_options options = {.format = PR_JSONL, .column = {"t", NULL, "l"}};
     pr_error err = {0};
     pr_table_free(pr_table_read(context, &options, &err));
     assert_true(err.code == PR_OK || err.code == PR_NO_MEMORY);
@@ -253,6 +305,8 @@ int main(void) {
         cmocka_unit_test(csv_follows_rfc_4180),
         cmocka_unit_test(jsonl_values_are_text_numbers_and_booleans),
         cmocka_unit_test(malformed_rows_are_counted_where_they_may_be_left_out),
+        cmocka_unit_test(empty_lines_are_malformed_rows),
+        cmocka_unit_test(the_first_row_is_looked_at_before_columns_are_sought),
         cmocka_unit_test(formats_go_by_the_ending),
         cmocka_unit_test(bad_files_get_one_clear_line),
         cmocka_unit_test(files_that_cannot_be_read_are_named),

@@ -1,6 +1,5 @@
 #include "train/records.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "graph/memory.h"
@@ -21,13 +20,18 @@ static bool is_line_end(char c) {
 static pr_status begin_record(pr_records *r, bool *found, pr_error *err) {
     r->n = 0;
     r->line = r->next_line;
+    size_t before = r->empty;
     char *at = r->next;
     while (at < r->end && is_line_end(*at))
         at++;
     *found = at < r->end;
-    if (*found && at > r->next && (*r->next == '\n' || r->next[1] == '\n')) {
+    if (!*found || at == r->next || (*r->next != '\n' && r->next[1] != '\n')) return PR_OK;
+    if (!r->pass_empty) {
         return pr_fail(err, PR_BAD_FILE, "%s:%zu: an empty line; expected a row", r->path, r->line);
     }
+    for (; r->next < at; r->next++)
+        r->empty += *r->next == '\n';
+    r->line = r->next_line = r->line + r->empty - before;
     return PR_OK;
 }
 

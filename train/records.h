@@ -3,6 +3,8 @@
 #ifndef PR_RECORDS_H
 #define PR_RECORDS_H
 
+#include <stdbool.h>
+
 #include "models/text.h"
 
 #ifdef __cplusplus
@@ -14,12 +16,16 @@ typedef struct pr_records {
     char *next, *end; /* what is still to be read; a NUL stands at end */
     size_t line;      /* where the record just read begins; 1 is the first line */
     size_t next_line;
-    char **field; /* (n): the fields of the record just read, in the text itself */
+    bool
+        pass_empty; /* pass over empty lines between records and count them; else they are faults */
+    size_t empty;   /* how many were passed over */
+    char **field;   /* (n): the fields of the record just read, in the text itself */
     size_t n, capacity;
 } pr_records;
 
 /* Reads the next record; n is 0 when there is none. PR_BAD_FILE: an empty line that is not at the
- * end, or a CSV quote that is not closed, or that closes before its field ends; PR_NO_MEMORY. */
+ * end and not passed over, or a CSV quote that is not closed, or that closes before its field ends;
+ * PR_NO_MEMORY. */
 typedef pr_status (*pr_record_reader)(pr_records *records, pr_error *err);
 pr_status pr_records_tsv(pr_records *records, pr_error *err);
 pr_status pr_records_csv(pr_records *records, pr_error *err);

@@ -86,16 +86,29 @@ static pr_status add_record(pr_table *table, const pr_records *r, const size_t *
     return PR_OK;
 }
 
+static pr_status find_columns(pr_table *table, const pr_records *first, pr_table_options *options,
+                              size_t index[PR_COLUMNS], pr_error *err) {
+    pr_status status = PR_OK;
+    if (options->first_row) {
+        status = options->first_row(options->context, first->field, first->n, options, err);
+    }
+    for (int c = 0; c < PR_COLUMNS && !status; c++) {
+        index[c] = 0;
+        table->has[c] = options->column[c] != NULL;
+        if (table->has[c]) status = find_column(first, options->column[c], &index[c], err);
+    }
+    return status;
+}
+
 static pr_status read_records(pr_table *table, pr_records *r, pr_record_reader next,
                               const pr_table_options *options, pr_error *err) {
-    size_t index[PR_COLUMNS] = {0};
+    size_t index[PR_COLUMNS];
+    pr_table_options wanted = *options;
     pr_status status = next(r, err);
     size_t columns = r->n;
-    for (int c = 0; c < PR_COLUMNS && r->n && !status; c++) {
-        const char *column = options->column[c];
-        if (column) status = find_column(r, column, &index[c], err);
-    }
-    if (!status && has_header(options)) status = next(r, err);
+    if (!status && r->n) status = find_columns(table, r, &wanted, index, err);
+    r->pass_empty = options->skip_malformed;
+    if (!status && has_header(&wanted)) status = next(r, err);
     while (!status && r->n) {
         if (r->n == columns) {
             status = add_record(table, r, index, err);
@@ -107,6 +120,7 @@ static pr_status read_records(pr_table *table, pr_records *r, pr_record_reader n
         }
         if (!status) status = next(r, err);
     }
+    table->skipped += r->empty;
     return status;
 }
 

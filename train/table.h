@@ -19,16 +19,23 @@ typedef enum pr_table_format { PR_TSV, PR_CSV, PR_JSONL } pr_table_format;
 /* .csv is CSV, .jsonl, .ndjson and .json are JSONL, all else is TSV; case does not matter. */
 pr_table_format pr_table_format_of(const char *path);
 
-typedef enum pr_column { PR_TEXT, PR_TEXT_B, PR_LABEL, PR_COLUMNS } pr_column;
+typedef enum pr_column { PR_TEXT, PR_TEXT_B, PR_LABEL, PR_INDEX, PR_COLUMNS } pr_column;
 
-typedef struct pr_table_options {
+typedef struct pr_table_options pr_table_options;
+struct pr_table_options {
     pr_table_format format;
     /* Each by its name in the header (JSONL: its key) or by its number, 1 being the first; NULL:
      * not wanted. When any is given by name the file's first row is a header, otherwise it is data.
      * A name made of digits alone is taken for a number. */
     const char *column[PR_COLUMNS];
-    bool skip_malformed; /* leave out rows with another number of columns and count them */
-} pr_table_options;
+    bool skip_malformed; /* leave out rows with another number of columns, and empty lines, and
+                            count them */
+    /* Called with the first row of a TSV or CSV file before columns are looked for. It may refuse
+     * the file, or take back columns that are not there: options->column[c] = NULL. NULL: none. */
+    pr_status (*first_row)(void *context, char *const *field, size_t n, pr_table_options *options,
+                           pr_error *err);
+    void *context;
+};
 
 typedef struct pr_table {
     char *path;
