@@ -1,86 +1,113 @@
-/* Metrics held to scikit-learn's and SciPy's values (golden/make_metrics.py prints the literals).
- */
+/* Metrics held to scikit-learn's and SciPy's values, which golden/make_metrics.py wrote down. */
 #include "tests/test.h"
 
 #include <math.h>
 
+#include "tests/alloc_fault.h"
 #include "train/metrics.h"
 
-static const int32_t two_answer[] = {1, 1, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0,
-                                     1, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0, 0, 0};
-static const int32_t two_truth[] = {1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0,
-                                    1, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 1, 1, 1, 1};
-static const int32_t three_answer[] = {0, 1, 2, 0, 1, 0, 2, 1, 0, 2, 0, 0, 1, 2, 0, 0, 1, 2, 0, 2,
-                                       0, 2, 1, 1, 2, 1, 0, 2, 1, 2, 1, 2, 0, 1, 0, 2, 1, 1, 2, 1};
-static const int32_t three_truth[] = {0, 1, 2, 0, 1, 2, 2, 0, 0, 2, 0, 0, 1, 2, 0, 1, 1, 0, 2, 2,
-                                      1, 2, 1, 2, 2, 1, 0, 0, 1, 0, 2, 2, 0, 1, 0, 0, 1, 2, 2, 1};
-static const int32_t seven_answer[] = {0, 0, 1, 6, 1, 3, 3, 6, 5, 1, 5, 2, 1, 4, 2, 4, 0, 4, 2, 6,
-                                       2, 2, 4, 2, 5, 1, 1, 0, 3, 1, 2, 6, 4, 5, 2, 0, 5, 4, 6, 3};
-static const int32_t seven_truth[] = {0, 0, 1, 3, 1, 3, 3, 6, 5, 1, 5, 5, 4, 4, 2, 5, 0, 4, 6, 6,
-                                      2, 2, 4, 2, 5, 1, 1, 0, 3, 1, 2, 6, 5, 5, 4, 0, 5, 4, 6, 3};
-static const float number_answer[] = {2,   1, -0.5, 4.5, 4.5, 4.5, 3,    5.5,  1.5, -2,
-                                      -1,  1, -3.5, 3.5, 4.5, 4.5, -1.5, -0.5, 3.5, 0,
-                                      2.5, 3, 3.5,  2,   1.5, 3,   1.5,  5.5,  3.5, 3.5};
-static const float number_truth[] = {2.25, 3.25, 0.25, 3.25, 4.75, 4.25, 3.5,  4,    1.75, 1.5,
-                                     0.25, 3.75, 1.5,  4.5,  2.25, 4.5,  0.5,  0.75, 1.75, 0,
-                                     2.5,  3.25, 3.25, 1,    0.75, 2.75, 3.25, 4.75, 4.5,  1.75};
+typedef struct golden_classes {
+    const char *name;
+    int32_t n_classes;
+    size_t n;
+    const int32_t *answer, *truth;
+    double matthews, accuracy, f1; /* f1: NaN for more than two classes, of which it is not asked */
+} golden_classes;
+
+typedef struct golden_numbers {
+    const char *name;
+    size_t n;
+    const float *answer, *truth;
+    double pearson, spearman;
+} golden_numbers;
+
+/* Of GOLDEN_ROWS rows of golden_draw's. */
+typedef struct golden_drawn {
+    double base, pearson, spearman;
+} golden_drawn;
+
+#include "tests/golden/metrics.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static void expect(double got, double want) {
-    if (!(fabs(got - want) <= 1e-12)) fail_msg("%.17g, not %.17g", got, want);
+static void expect(const char *name, double got, double want) {
+    bool same = isnan(want) ? isnan(got) : fabs(got - want) <= 1e-12;
+    if (!same) fail_msg("%s: %.17g, not %.17g", name, got, want);
 }
 
-static void two_classes_agree_with_scikit_learn(void **state) {
+static void classes_agree_with_scikit_learn(void **state) {
     (void)state;
-    size_t n = COUNT(two_answer);
-    assert_int_equal(n, COUNT(two_truth));
-    expect(pr_matthews(two_answer, two_truth, n, 2), 0.4141906381266716);
-    expect(pr_accuracy(two_answer, two_truth, n), 0.696969696969697);
-    expect(pr_f1(two_answer, two_truth, n), 0.6875);
+    for (size_t i = 0; i < COUNT(golden_class_cases); i++) {
+        const golden_classes *g = &golden_class_cases[i];
+        expect(g->name, pr_matthews(g->answer, g->truth, g->n, g->n_classes), g->matthews);
+        expect(g->name, pr_accuracy(g->answer, g->truth, g->n), g->accuracy);
+        if (g->n_classes == 2) expect(g->name, pr_f1(g->answer, g->truth, g->n), g->f1);
+    }
 }
 
-static void many_classes_agree_with_scikit_learn(void **state) {
+/* Constant sides and NaN among the values are cases of these. */
+static void numbers_agree_with_scipy(void **state) {
     (void)state;
-    size_t n = COUNT(three_answer);
-    expect(pr_matthews(three_answer, three_truth, n, 3), 0.552112919444132);
-    expect(pr_accuracy(three_answer, three_truth, n), 0.7);
-    n = COUNT(seven_answer);
-    expect(pr_matthews(seven_answer, seven_truth, n, 7), 0.8017629789518859);
-    expect(pr_accuracy(seven_answer, seven_truth, n), 0.825);
+    for (size_t i = 0; i < COUNT(golden_number_cases); i++) {
+        const golden_numbers *g = &golden_number_cases[i];
+        expect(g->name, pr_pearson(g->answer, g->truth, g->n), g->pearson);
+        expect(g->name, pr_spearman(g->answer, g->truth, g->n), g->spearman);
+    }
 }
 
-static void numbers_with_ties_agree_with_scipy(void **state) {
-    (void)state;
-    size_t n = COUNT(number_answer);
-    expect(pr_pearson(number_answer, number_truth, n), 0.7237842972514505);
-    expect(pr_spearman(number_answer, number_truth, n), 0.7395861865320362);
+/* The next 11 bits of a series that make_metrics.py draws too. */
+static uint32_t golden_draw(uint32_t *series) {
+    *series = *series * 1664525 + 1013904223;
+    return *series >> 21;
 }
 
-static void what_is_undefined_is_zero_or_nan(void **state) {
+/* Thousands of rows, many of them tied, and far from zero, where a difference of two large sums
+ * would have no digit right. */
+static void many_numbers_agree_with_scipy(void **state) {
     (void)state;
-    const int32_t ones[] = {1, 1, 1};
-    const int32_t mixed[] = {0, 1, 1};
-    const int32_t zeros[] = {0, 0, 0};
-    const float flat[] = {2, 2, 2};
-    const float slope[] = {1, 2, 4};
-    const float broken[] = {NAN, 1, NAN};
-    expect(pr_matthews(ones, mixed, 3, 2), 0);
-    expect(pr_matthews(mixed, ones, 3, 2), 0);
-    expect(pr_matthews(mixed, mixed, 3, 2), 1);
-    expect(pr_f1(zeros, zeros, 3), 0);
-    expect(pr_accuracy(zeros, zeros, 0), 0);
-    assert_true(isnan(pr_pearson(flat, slope, 3)));
-    assert_true(isnan(pr_spearman(slope, flat, 3)));
-    assert_true(isnan(pr_pearson(broken, slope, 3)));
-    (void)pr_spearman(broken, slope, 3); /* whatever it is, it ends */
-    expect(pr_spearman(slope, (const float[]){10, 20, 21}, 3), 1);
-    expect(pr_pearson(slope, slope, 3), 1);
+    static float answer[GOLDEN_ROWS], truth[GOLDEN_ROWS];
+    for (size_t i = 0; i < COUNT(golden_drawn_cases); i++) {
+        const golden_drawn *g = &golden_drawn_cases[i];
+        uint32_t draws = 12345;
+        for (size_t row = 0; row < GOLDEN_ROWS; row++) {
+            uint32_t bits = golden_draw(&draws);
+            answer[row] = (float)(g->base + bits / 2048.0);
+            truth[row] = (float)(g->base + ((bits + golden_draw(&draws)) >> 1) / 2048.0);
+        }
+        expect("drawn", pr_pearson(answer, truth, GOLDEN_ROWS), g->pearson);
+        expect("drawn", pr_spearman(answer, truth, GOLDEN_ROWS), g->spearman);
+    }
+}
+
+/* Where scikit-learn and SciPy refuse to answer. */
+static void too_few_rows_have_no_correlation(void **state) {
+    (void)state;
+    const int32_t none[] = {0};
+    const float one[] = {3};
+    expect("no row", pr_accuracy(none, none, 0), 0);
+    expect("no row", pr_matthews(none, none, 0, 2), 0);
+    expect("no row", pr_f1(none, none, 0), 0);
+    expect("no row", pr_pearson(one, one, 0), NAN);
+    expect("one row", pr_pearson(one, one, 1), NAN);
+    expect("one row", pr_spearman(one, one, 1), NAN);
+}
+
+static bool correlate(void *context) {
+    const golden_numbers *g = context;
+    double value = pr_spearman(g->answer, g->truth, g->n);
+    if (!isnan(value)) expect(g->name, value, g->spearman);
+    return !isnan(value);
+}
+
+static void failing_allocations_are_nan(void **state) {
+    (void)state;
+    alloc_fault_every(correlate, (void *)&golden_number_cases[0]);
 }
 
 static void names_are_the_fields(void **state) {
     (void)state;
-    const char *const names[] = {"matthews", "accuracy", "f1", "pearson", "spearman"};
+    const char *const names[PR_METRICS] = {"matthews", "accuracy", "f1",
+                                           "pearson",  "spearman", "mismatched accuracy"};
     for (int m = 0; m < PR_METRICS; m++) {
         assert_string_equal(pr_metric_name((pr_metric)m), names[m]);
     }
@@ -88,10 +115,11 @@ static void names_are_the_fields(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_classes_agree_with_scikit_learn),
-        cmocka_unit_test(many_classes_agree_with_scikit_learn),
-        cmocka_unit_test(numbers_with_ties_agree_with_scipy),
-        cmocka_unit_test(what_is_undefined_is_zero_or_nan),
+        cmocka_unit_test(classes_agree_with_scikit_learn),
+        cmocka_unit_test(numbers_agree_with_scipy),
+        cmocka_unit_test(many_numbers_agree_with_scipy),
+        cmocka_unit_test(too_few_rows_have_no_correlation),
+        cmocka_unit_test(failing_allocations_are_nan),
         cmocka_unit_test(names_are_the_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,11 +67,14 @@ bool report_print_json(json_t *object, FILE *out) {
     return good;
 }
 
+static const char *metric_key(pr_metric metric) {
+    if (metric == PR_MATTHEWS) return "mcc";
+    return metric == PR_ACCURACY_MISMATCHED ? "accuracy_mm" : pr_metric_name(metric);
+}
+
 void report_scores_json(json_t *object, const pr_scores *scores) {
     for (int i = 0; scores && i < scores->n; i++) {
-        bool matthews = scores->metric[i] == PR_MATTHEWS;
-        json_object_set_new(object, matthews ? "mcc" : pr_metric_name(scores->metric[i]),
-                            rounded(scores->value[i], 4));
+        json_object_set_new(object, metric_key(scores->metric[i]), rounded(scores->value[i], 4));
     }
 }
 

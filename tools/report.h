@@ -62,7 +62,8 @@ bool report_json(const report *r, const report_summary *summary, FILE *out);
 /* One object on one line. Frees it; false when it is NULL. */
 bool report_print_json(json_t *object, FILE *out);
 
-/* Under the names of the compared script: "mcc" for Matthews. NaN becomes null. */
+/* Under the names of the compared script: "mcc" for Matthews, "accuracy_mm" for MNLI's mismatched
+ * accuracy. NaN becomes null. */
 void report_scores_json(json_t *object, const pr_scores *scores);
 
 #endif

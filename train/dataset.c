@@ -80,6 +80,37 @@ pr_dataset *pr_dataset_new(const pr_table *table, pr_wordpiece *wordpiece, size_
     return finish(&made, status);
 }
 
+/* Room for `more` items after the n of *items; false without memory. */
+static bool widen(void **items, size_t n, size_t more, size_t size) {
+    size_t all;
+    void *wider = pr_size_add(n, more, &all) ? pr_realloc(*items, all, size) : NULL;
+    if (wider) *items = wider;
+    return wider != NULL;
+}
+
+pr_status pr_dataset_append(pr_dataset *data, const pr_dataset *more, pr_error *err) {
+    size_t tokens = data->start[data->n], added = more->start[more->n];
+    bool classes = data->label && more->label, numbers = data->target && more->target;
+    if (!widen((void **)&data->ids, tokens, added, sizeof *data->ids) ||
+        !widen((void **)&data->types, tokens, added, sizeof *data->types) ||
+        !widen((void **)&data->start, data->n + 1, more->n, sizeof *data->start) ||
+        (classes && !widen((void **)&data->label, data->n, more->n, sizeof *data->label)) ||
+        (numbers && !widen((void **)&data->target, data->n, more->n, sizeof *data->target))) {
+        return pr_fail_memory(err, "a data set's second part", added * sizeof *data->ids);
+    }
+    memcpy(data->ids + tokens, more->ids, added * sizeof *data->ids);
+    memcpy(data->types + tokens, more->types, added * sizeof *data->types);
+    if (classes) memcpy(data->label + data->n, more->label, more->n * sizeof *data->label);
+    if (numbers) memcpy(data->target + data->n, more->target, more->n * sizeof *data->target);
+    for (size_t i = 1; i <= more->n; i++)
+        data->start[data->n + i] = tokens + more->start[i];
+    data->second = data->n;
+    data->n += more->n;
+    data->truncated += more->truncated;
+    if (more->longest > data->longest) data->longest = more->longest;
+    return PR_OK;
+}
+
 void pr_dataset_free(pr_dataset *data) {
     if (!data) return;
     pr_free(data->ids);
@@ -103,17 +134,20 @@ static int32_t largest(const float *row, int32_t n) {
 
 static double score(const pr_dataset *data, pr_metric metric, const float *outputs,
                     const int32_t *answer) {
+    size_t n = data->second ? data->second : data->n; /* rows of the first part */
     switch (metric) {
     case PR_MATTHEWS:
-        return pr_matthews(answer, data->label, data->n, data->n_labels);
+        return pr_matthews(answer, data->label, n, data->n_labels);
     case PR_F1:
-        return pr_f1(answer, data->label, data->n);
+        return pr_f1(answer, data->label, n);
     case PR_PEARSON:
-        return pr_pearson(outputs, data->target, data->n);
+        return pr_pearson(outputs, data->target, n);
     case PR_SPEARMAN:
-        return pr_spearman(outputs, data->target, data->n);
+        return pr_spearman(outputs, data->target, n);
+    case PR_ACCURACY_MISMATCHED:
+        return pr_accuracy(answer + n, data->label + n, data->n - n);
     default:
-        return pr_accuracy(answer, data->label, data->n);
+        return pr_accuracy(answer, data->label, n);
     }
 }
 

@@ -25,6 +25,7 @@ typedef struct pr_dataset {
     int32_t n_labels;  /* 1 for regression */
     size_t truncated;  /* rows that lost tokens to max_length */
     size_t longest;    /* the most tokens of a row */
+    size_t second;     /* the row that a second part begins with, scored apart; 0: there is none */
     int n_metrics;     /* what it is scored by */
     pr_metric metric[PR_METRICS];
 } pr_dataset;
@@ -34,7 +35,9 @@ typedef struct pr_label_set {
     const char *const *name;  /* (n): as models save them and people read them */
     const char *const *value; /* (n): as the file spells them; NULL: as their names */
     int32_t n;                /* 0: those that the file has, sorted by their bytes */
-    bool regression;          /* labels are finite numbers; the rest is not looked at */
+    bool regression;          /* labels are finite numbers; what stands above is not looked at */
+    float least, most;        /* regression: what they lie between; both 0: anywhere */
+    const char *owner; /* whose labels they are, for messages; NULL: nobody's in particular */
 } pr_label_set;
 
 /* The tokens of a table's rows, its text_b the second of a pair, and their labels where the table
@@ -49,11 +52,16 @@ pr_dataset *pr_dataset_new(const pr_table *table, pr_wordpiece *wordpiece, size_
 pr_dataset *pr_dataset_of_texts(const char *const *a, const char *const *b, size_t n,
                                 pr_wordpiece *wordpiece, size_t max_length, pr_error *err);
 
+/* Puts the rows of `more`, which has the same labels, after those of `data` as its second part.
+ * PR_NO_MEMORY. */
+pr_status pr_dataset_append(pr_dataset *data, const pr_dataset *more, pr_error *err);
+
 /* NULL is legal. */
 void pr_dataset_free(pr_dataset *data);
 
 /* The scores of a model's outputs, (n, n_labels), on a labelled data set: the class of the largest
- * output, or the output itself for regression. PR_NO_MEMORY. */
+ * output, or the output itself for regression. Where there is a second part the metrics are of the
+ * first, but for PR_ACCURACY_MISMATCHED. PR_NO_MEMORY. */
 pr_status pr_dataset_score(const pr_dataset *data, const float *outputs, pr_scores *scores,
                            pr_error *err);
 

@@ -7,26 +7,45 @@
 
 #include "graph/memory.h"
 #include "graph/names.h"
+#include "train/listing.h"
 
-static pr_status bad_label(const pr_table *table, size_t row, const char *expected, pr_error *err) {
-    return pr_fail(err, PR_BAD_FILE, "%s:%zu: label '%.40s'; expected %s", table->path,
-                   table->line[row], pr_table_cell(table, row, PR_LABEL), expected);
+/* owner: whose label it should have been; NULL where that goes without saying. */
+static pr_status bad_label(const pr_table *table, size_t row, const char *expected,
+                           const char *owner, pr_error *err) {
+    return pr_fail(err, PR_BAD_FILE, "%s:%zu: label '%.40s'; expected %s%s%s", table->path,
+                   table->line[row], pr_table_cell(table, row, PR_LABEL), expected,
+                   owner ? ", as in " : "", owner ? owner : "");
 }
 
 /* ---- regression ---- */
 
-static pr_status read_targets(pr_dataset *data, const pr_table *table, pr_error *err) {
+/* Whether the text is a finite number, and one from least to most where the set says these. */
+static bool read_number(const char *text, const pr_label_set *labels, float *number) {
+    char *end;
+    *number = strtof(text, &end);
+    if (end == text || *end || !isfinite(*number)) return false;
+    bool bounded = labels->least < labels->most;
+    return !bounded || (*number >= labels->least && *number <= labels->most);
+}
+
+static pr_status bad_number(const pr_table *table, size_t row, const pr_label_set *labels,
+                            pr_error *err) {
+    char expected[64] = "a finite number";
+    if (labels->least < labels->most) {
+        snprintf(expected, sizeof expected, "a number from %g to %g", (double)labels->least,
+                 (double)labels->most);
+    }
+    return bad_label(table, row, expected, labels->owner, err);
+}
+
+static pr_status read_targets(pr_dataset *data, const pr_table *table, const pr_label_set *labels,
+                              pr_error *err) {
     data->n_labels = 1;
     data->target = pr_alloc(table->n, sizeof *data->target);
     if (!data->target) return pr_fail_memory(err, "labels", table->n * sizeof *data->target);
     for (size_t i = 0; i < table->n; i++) {
         const char *text = pr_table_cell(table, i, PR_LABEL);
-        char *end;
-        float number = strtof(text, &end);
-        if (end == text || *end || !isfinite(number)) {
-            return bad_label(table, i, "a finite number", err);
-        }
-        data->target[i] = number;
+        if (!read_number(text, labels, &data->target[i])) return bad_number(table, i, labels, err);
     }
     return PR_OK;
 }
@@ -54,7 +73,7 @@ static pr_status find_names(pr_dataset *data, const pr_table *table, pr_names *s
     size_t capacity = 0;
     for (size_t i = 0; i < table->n; i++) {
         const char *label = pr_table_cell(table, i, PR_LABEL);
-        if (!*label) return bad_label(table, i, "a name", err);
+        if (!*label) return bad_label(table, i, "a name", NULL, err);
         if (pr_names_get(seen, label) >= 0) continue;
         if (data->n_labels == INT32_MAX || pr_names_put(seen, label, data->n_labels)) {
             return pr_fail_memory(err, "label names", strlen(label));
@@ -81,21 +100,8 @@ static pr_status copy_names(pr_dataset *data, const pr_label_set *labels, pr_err
     return status;
 }
 
-/* "'a', 'b', 'c' ..." as far as it fits. */
-static void list_names(const char *const *names, int32_t n, char *out, size_t room) {
-    size_t at = 0;
-    for (int32_t i = 0; i < n; i++) {
-        int written = snprintf(out + at, room - at, "%s'%.40s'", i ? ", " : "one of ", names[i]);
-        if (written < 0 || at + (size_t)written + sizeof " ..." > room) {
-            snprintf(out + at, room - at, " ...");
-            return;
-        }
-        at += (size_t)written;
-    }
-}
-
 static pr_status read_classes(pr_dataset *data, const pr_table *table, const char *const *values,
-                              pr_names *classes, pr_error *err) {
+                              const char *owner, pr_names *classes, pr_error *err) {
     data->label = pr_alloc(table->n, sizeof *data->label);
     if (!data->label) return pr_fail_memory(err, "labels", table->n * sizeof *data->label);
     for (int32_t c = 0; c < data->n_labels; c++) {
@@ -104,9 +110,10 @@ static pr_status read_classes(pr_dataset *data, const pr_table *table, const cha
     for (size_t i = 0; i < table->n; i++) {
         data->label[i] = pr_names_get(classes, pr_table_cell(table, i, PR_LABEL));
         if (data->label[i] < 0) {
-            char expected[240];
-            list_names(values, data->n_labels, expected, sizeof expected);
-            return bad_label(table, i, expected, err);
+            char expected[240] = "one of ";
+            size_t used = strlen(expected);
+            pr_list_names(values, (size_t)data->n_labels, expected + used, sizeof expected - used);
+            return bad_label(table, i, expected, owner, err);
         }
     }
     return PR_OK;
@@ -121,7 +128,7 @@ static pr_status read_labels(pr_dataset *data, const pr_table *table, const pr_l
     if (!status) {
         const char *const *values =
             labels->n && labels->value ? labels->value : (const char *const *)data->label_name;
-        status = read_classes(data, table, values, classes, err);
+        status = read_classes(data, table, values, labels->owner, classes, err);
     }
     pr_names_free(classes);
     return status;
@@ -135,6 +142,6 @@ pr_status pr_labels_read(pr_dataset *data, const pr_table *table, const pr_label
     data->n_metrics = 2;
     data->metric[0] = labels->regression ? PR_PEARSON : PR_MATTHEWS;
     data->metric[1] = labels->regression ? PR_SPEARMAN : PR_ACCURACY;
-    return labels->regression ? read_targets(data, table, err)
+    return labels->regression ? read_targets(data, table, labels, err)
                               : read_labels(data, table, labels, err);
 }

@@ -1,14 +1,19 @@
 #include "train/metrics.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "graph/memory.h"
 
 const char *pr_metric_name(pr_metric metric) {
     static const char *const names[PR_METRICS] = {
-        [PR_MATTHEWS] = "matthews", [PR_ACCURACY] = "accuracy", [PR_F1] = "f1",
-        [PR_PEARSON] = "pearson",   [PR_SPEARMAN] = "spearman",
+        [PR_MATTHEWS] = "matthews",
+        [PR_ACCURACY] = "accuracy",
+        [PR_F1] = "f1",
+        [PR_PEARSON] = "pearson",
+        [PR_SPEARMAN] = "spearman",
+        [PR_ACCURACY_MISMATCHED] = "mismatched accuracy",
     };
     return names[metric];
 }
@@ -104,12 +109,20 @@ static void rank(const float *x, size_t n, ranked *order, float *ranks) {
     }
 }
 
+/* NaN has no rank. */
+static bool has_nan(const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(x[i])) return true;
+    }
+    return false;
+}
+
 double pr_spearman(const float *answer, const float *truth, size_t n) {
     ranked *order = pr_alloc(n, sizeof *order);
     float *x = pr_alloc(n, sizeof *x);
     float *y = pr_alloc(n, sizeof *y);
     double correlation = NAN;
-    if (order && x && y) {
+    if (order && x && y && !has_nan(answer, n) && !has_nan(truth, n)) {
         rank(answer, n, order, x);
         rank(truth, n, order, y);
         correlation = pr_pearson(x, y, n);
