@@ -98,7 +98,7 @@ def check_scores(tools):
     matthews = (tp * tn - fp * fn) / math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     assert 0.3 < matthews < 1
     scores = json.loads(tools.run("evaluate", model, *test, "--json")[0])
-    assert set(scores) == {"data", "texts", "truncated", "mcc", "accuracy", "seconds"}
+    assert set(scores) == {"data", "texts", "truncated", "skipped", "mcc", "accuracy", "seconds"}
     assert (scores["data"], scores["texts"], scores["truncated"]) == ("test.tsv", 30, 0)
     assert abs(scores["mcc"] - matthews) < 1e-4
     assert abs(scores["accuracy"] - (tp + tn) / 30) < 1e-4

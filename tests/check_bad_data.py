@@ -79,7 +79,7 @@ def check_labels(tools):
     tools.fails("evaluate", "model-tuned.gguf", "--dev-file", "odd.tsv", *COLUMNS, says=says)
 
     row = "x\t{}\t\tthe cat\n"
-    for label, says in (("2", "glue/CoLA/train.tsv:3: label '2'; expected one of '0', '1'"),
+    for label, says in (("2", "glue/CoLA/train.tsv:3: label '2'; expected one of '0', '1', as in CoLA"),
                         ("", "glue/CoLA/train.tsv:3: label ''; expected one of '0', '1'"),
                         ("01", "label '01'; expected one of '0', '1'")):
         tools.write("glue/CoLA/train.tsv", row.format(0) + row.format(1) + row.format(label))
@@ -92,10 +92,11 @@ def check_labels(tools):
     tools.fails("finetune", "model.gguf", "--task", "CoLA", "--data", "glue",
                 says="glue: neither dev.tsv nor CoLA/dev.tsv is there, which CoLA wants")
     head = "index\tsentence1\tsentence2\tscore\n"
-    for score in "x", "nan", "inf", "1e99", "", "1,5":
+    for score in "x", "nan", "inf", "1e99", "", "1,5", "5.1", "-0.5":
         tools.write("glue/STS-B/train.tsv", head + f"1\ta\tb\t0.5\n2\ta\tb\t{score}\n")
         tools.fails("finetune", "model.gguf", "--task", "STS-B", "--data", "glue",
-                    says=f"glue/STS-B/train.tsv:3: label '{score}'; expected a finite number")
+                    says=f"glue/STS-B/train.tsv:3: label '{score}'; expected a number from 0 to "
+                    "5, as in STS-B")
 
 
 def check_texts(tools):

@@ -115,7 +115,7 @@ def check_tasks(tools):
     assert labels == ["unacceptable", "acceptable"], labels
     scores = json.loads(tools.run("evaluate", "out.gguf", *task, "--json")[0])
     assert scores["data"] == "CoLA" and scores["texts"] == 10
-    assert set(scores) == {"data", "texts", "truncated", "mcc", "accuracy", "seconds"}
+    assert set(scores) == {"data", "texts", "truncated", "skipped", "mcc", "accuracy", "seconds"}
 
     # The same rows under the same names, which a file's own are sorted by: one score by both.
     def write_own(name, n, seed):

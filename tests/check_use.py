@@ -64,7 +64,7 @@ def check_unknown(tools):
             ("--task cula --data glue", "unknown --task 'cula': did you mean 'CoLA'?"),
             ("--task sst --data glue", "unknown --task 'sst': did you mean 'SST-2'?"),
             ("--task imagenet --data glue", "unknown --task 'imagenet': it is one of "
-             "CoLA, MNLI, MNLI-mm, MRPC, QNLI, QQP, RTE, SST-2, STS-B, WNLI"),
+             "CoLA, MNLI, MRPC, QNLI, QQP, RTE, SST-2, STS-B, WNLI"),
             ("--method lerner", "unknown --method 'lerner': did you mean 'learner'? (one of full,"),
             ("--method xyz", "unknown --method 'xyz': it is one of full, learner")):
         tools.wrong("finetune", "m.gguf", *words.split(), says=says)

@@ -1,40 +1,9 @@
-/* Tables to token ids and labels, GLUE's tasks, and batches. */
+/* Tables to token ids and labels, scores, and batches. */
 #include "tests/test.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "graph/memory.h"
 #include "tests/alloc_fault.h"
+#include "tests/letters.h"
 #include "train/dataset.h"
-#include "train/task.h"
-
-/* A vocabulary of letters: every word of one letter is a token, 'a' being LETTER_A. */
-enum { UNK, CLS, SEP, LETTER_A };
-
-static pr_wordpiece *wordpiece;
-
-static int open_wordpiece(void **state) {
-    (void)state;
-    pr_error err = {0};
-    pr_vocab *vocab = pr_vocab_new();
-    pr_vocab_add(vocab, "[UNK]", 5, &err);
-    pr_vocab_add(vocab, "[CLS]", 5, &err);
-    pr_vocab_add(vocab, "[SEP]", 5, &err);
-    for (const char *c = "abcdefghijklmnopqrstuvwxyz"; *c; c++) {
-        pr_vocab_add(vocab, c, 1, &err);
-    }
-    assert_int_equal(pr_vocab_finish(vocab, &err), PR_OK);
-    wordpiece = pr_wordpiece_new(vocab, &err);
-    pr_vocab_free(vocab);
-    return wordpiece ? 0 : -1;
-}
-
-static int close_wordpiece(void **state) {
-    (void)state;
-    pr_wordpiece_free(wordpiece);
-    return 0;
-}
 
 static void write_file(const char *path, const char *text) {
     FILE *file = fopen(path, "wb");
@@ -51,7 +20,7 @@ static pr_dataset *dataset_of(const char *text, const char *text_b, const pr_lab
     pr_table *table = pr_table_read(path, &options, err);
     remove(path);
     if (!table) return NULL;
-    pr_dataset *data = pr_dataset_new(table, wordpiece, max_length, labels, err);
+    pr_dataset *data = pr_dataset_new(table, letters(), max_length, labels, err);
     pr_table_free(table);
     return data;
 }
@@ -101,6 +70,9 @@ static void labels_of_another_set_are_used_as_they_are(void **state) {
 static void bad_labels_name_file_and_line(void **state) {
     (void)state;
     const pr_label_set numbers = {.regression = true};
+    const pr_label_set marks = {.regression = true, .least = 0, .most = 5, .owner = "Marks"};
+    const char *const names[] = {"bad", "good"};
+    const pr_label_set words = {.name = names, .n = 2, .owner = "Words"};
     const struct {
         const char *text;
         const pr_label_set *labels;
@@ -113,6 +85,11 @@ static void bad_labels_name_file_and_line(void **state) {
         {"t\tl\na\tnan\n", &numbers, "test_dataset.tsv:2: label 'nan'"},
         {"t\tl\na\t1e99\n", &numbers, "test_dataset.tsv:2: label '1e99'"},
         {"t\tl\na\t1 \n", &numbers, "test_dataset.tsv:2: label '1 '"},
+        {"t\tl\na\t5\nb\t5.001\n", &marks,
+         "test_dataset.tsv:3: label '5.001'; expected a number from 0 to 5, as in Marks"},
+        {"t\tl\na\t-0.001\n", &marks, "test_dataset.tsv:2: label '-0.001'; expected a number from"},
+        {"t\tl\na\tgood\nb\teven\n", &words,
+         "test_dataset.tsv:3: label 'even'; expected one of 'bad', 'good', as in Words"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         pr_error err = {0};
@@ -157,19 +134,60 @@ static void outputs_are_scored(void **state) {
     pr_dataset_free(d);
 }
 
+/* The second part stands behind the first and is scored apart. */
+static void a_second_part_is_scored_apart(void **state) {
+    (void)state;
+    pr_error err = {0};
+    pr_scores scores;
+    const char *const names[] = {"0", "1"};
+    const pr_label_set set = {.name = names, .n = 2};
+    pr_dataset *d = dataset_of("t\tl\na\t0\nb b\t1\n", NULL, &set, 4, &err);
+    pr_dataset *more = dataset_of("t\tl\nc c c\t1\nd\t1\n\t0\n", NULL, &set, 4, &err);
+    assert_int_equal(pr_dataset_append(d, more, &err), PR_OK);
+    pr_dataset_free(more);
+    const int32_t ids[] = {CLS, 3, SEP, CLS, 4, 4, SEP, CLS, 5, 5, SEP, CLS, 6, SEP, CLS, SEP};
+    assert_int_equal(d->n, 5);
+    assert_int_equal(d->second, 2);
+    assert_int_equal(d->longest, 4);
+    assert_int_equal(d->truncated, 1);
+    assert_memory_equal(d->start, ((size_t[]){0, 3, 7, 11, 14, 16}), 6 * sizeof(size_t));
+    assert_memory_equal(d->ids, ids, sizeof ids);
+    assert_memory_equal(d->label, ((int32_t[]){0, 1, 1, 1, 0}), 5 * sizeof(int32_t));
+    d->n_metrics = 3;
+    d->metric[0] = PR_ACCURACY;
+    d->metric[1] = PR_ACCURACY_MISMATCHED;
+    d->metric[2] = PR_F1;
+    const float logits[] = {1, 0, 1, 0, 0, 1, 0, 1, 0, 1};
+    assert_int_equal(pr_dataset_score(d, logits, &scores, &err), PR_OK);
+    assert_true(scores.value[0] == 0.5);
+    assert_true(scores.value[1] == 2.0 / 3);
+    assert_true(scores.value[2] == 0);
+    pr_dataset_free(d);
+
+    const pr_label_set numbers = {.regression = true};
+    d = dataset_of("t\tl\na\t1\nb\t2\n", NULL, &numbers, 4, &err);
+    more = dataset_of("t\tl\na\t9\n", NULL, &numbers, 4, &err);
+    assert_int_equal(pr_dataset_append(d, more, &err), PR_OK);
+    pr_dataset_free(more);
+    assert_true(d->target[2] == 9 && !d->label);
+    assert_int_equal(pr_dataset_score(d, (float[]){1, 2, -9}, &scores, &err), PR_OK);
+    assert_true(scores.value[0] > 0.999999);
+    pr_dataset_free(d);
+}
+
 static void texts_have_no_labels(void **state) {
     (void)state;
     pr_error err = {0};
     pr_scores scores;
     const char *const a[] = {"a", "b c"};
     const char *const b[] = {"x", "y"};
-    pr_dataset *d = pr_dataset_of_texts(a, b, 2, wordpiece, 9, &err);
+    pr_dataset *d = pr_dataset_of_texts(a, b, 2, letters(), 9, &err);
     assert_int_equal(d->n, 2);
     assert_int_equal(d->start[2], 11);
     assert_false(d->labelled);
     assert_int_equal(pr_dataset_score(d, (float[]){0, 0}, &scores, &err), PR_BAD_ARGUMENT);
     pr_dataset_free(d);
-    assert_null(pr_dataset_of_texts((const char *const[]){"\xFF"}, NULL, 1, wordpiece, 9, &err));
+    assert_null(pr_dataset_of_texts((const char *const[]){"\xFF"}, NULL, 1, letters(), 9, &err));
 }
 
 static void batches_are_packed(void **state) {
@@ -201,66 +219,6 @@ static void batches_are_packed(void **state) {
     assert_int_equal(batch.ids[5], 6);
     pr_batch_free(&batch);
     pr_dataset_free(d);
-}
-
-static void tasks_are_found_in_any_spelling(void **state) {
-    (void)state;
-    pr_error err = {0};
-    assert_string_equal(pr_task_find("cola", &err)->name, "CoLA");
-    assert_string_equal(pr_task_find("SST2", &err)->name, "SST-2");
-    assert_string_equal(pr_task_find("sts-b", &err)->name, "STS-B");
-    assert_string_equal(pr_task_find("mnli", &err)->dev, "dev_matched.tsv");
-    assert_string_equal(pr_task_find("MNLI-mm", &err)->dev, "dev_mismatched.tsv");
-    assert_null(pr_task_find("imdb", &err));
-    assert_string_equal(err.message, "no task is called 'imdb'; expected one of CoLA, MNLI, "
-                                     "MNLI-mm, MRPC, QNLI, QQP, RTE, SST-2, STS-B, WNLI");
-}
-
-static void tasks_are_whole(void **state) {
-    (void)state;
-    int n = 0;
-    for (const pr_task *task = pr_task_at(0); task; task = pr_task_at(++n)) {
-        pr_error err = {0};
-        assert_ptr_equal(pr_task_find(task->name, &err), task);
-        assert_non_null(task->column[PR_TEXT]);
-        assert_non_null(task->column[PR_LABEL]);
-        assert_true(task->n_metrics >= 1 && task->n_metrics <= PR_TASK_METRICS);
-        for (int i = 0; i < PR_TASK_LABELS; i++) {
-            bool used = i < task->n_labels && !task->regression;
-            assert_int_equal(task->label_name[i] != NULL, used);
-            assert_int_equal(task->label_value[i] != NULL, used);
-        }
-    }
-    assert_int_equal(n, 10);
-}
-
-static void a_task_is_read_from_either_folder(void **state) {
-    (void)state;
-    pr_error err = {0};
-    size_t skipped = 99;
-    mkdir("test_dataset.glue", 0777);
-    mkdir("test_dataset.glue/CoLA", 0777);
-    const char *path = "test_dataset.glue/CoLA/train.tsv";
-    write_file(path, "gj04\t1\t\ta b\ngj04\t0\t*\tc\n");
-    const pr_task *task = pr_task_find("CoLA", &err);
-    const char *const folders[] = {"test_dataset.glue", "test_dataset.glue/CoLA"};
-    for (size_t i = 0; i < 2; i++) {
-        pr_dataset *d = pr_task_read(task, folders[i], PR_TRAIN, wordpiece, 9, &skipped, &err);
-        assert_non_null(d);
-        assert_int_equal(d->n, 2);
-        assert_int_equal(d->n_metrics, 2);
-        assert_int_equal(skipped, 0);
-        assert_string_equal(d->label_name[1], "acceptable");
-        assert_memory_equal(d->label, ((int32_t[]){1, 0}), 2 * sizeof(int32_t));
-        pr_dataset_free(d);
-    }
-    assert_null(pr_task_read(task, folders[0], PR_DEV, wordpiece, 9, NULL, &err));
-    assert_int_equal(err.code, PR_IO);
-    assert_string_equal(err.message, "test_dataset.glue: neither dev.tsv nor CoLA/dev.tsv is "
-                                     "there, which CoLA wants");
-    remove(path);
-    rmdir("test_dataset.glue/CoLA");
-    rmdir("test_dataset.glue");
 }
 
 static void an_epoch_takes_every_row_once(void **state) {
@@ -306,7 +264,7 @@ static bool read_and_gather(void *context) {
     pr_scores scores;
     pr_dataset *data = NULL;
     pr_table *table = pr_table_read(context, &options, &err);
-    if (table) data = pr_dataset_new(table, wordpiece, 9, &own_labels, &err);
+    if (table) data = pr_dataset_new(table, letters(), 9, &own_labels, &err);
     pr_table_free(table);
     if (data) pr_batch_reserve(&batch, data, 2, &err);
     if (data) pr_dataset_score(data, (float[]){0, 1, 1, 0, 1, 2}, &scores, &err);
@@ -331,14 +289,12 @@ int main(void) {
         cmocka_unit_test(bad_labels_name_file_and_line),
         cmocka_unit_test(a_long_list_of_labels_is_cut),
         cmocka_unit_test(outputs_are_scored),
+        cmocka_unit_test(a_second_part_is_scored_apart),
         cmocka_unit_test(texts_have_no_labels),
         cmocka_unit_test(batches_are_packed),
-        cmocka_unit_test(tasks_are_found_in_any_spelling),
-        cmocka_unit_test(tasks_are_whole),
-        cmocka_unit_test(a_task_is_read_from_either_folder),
         cmocka_unit_test(an_epoch_takes_every_row_once),
         cmocka_unit_test(every_order_is_as_likely),
         cmocka_unit_test(failing_allocations_come_back),
     };
-    return cmocka_run_group_tests(tests, open_wordpiece, close_wordpiece);
+    return cmocka_run_group_tests(tests, letters_open, letters_close);
 }

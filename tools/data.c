@@ -34,20 +34,18 @@ void data_add_options(cli_options *o, data_choice *c, bool training) {
     cli_also(o, "max_seq_length max_seq_len");
 }
 
-static void find_task(const cli_program *program, data_choice *c) {
+const pr_task *data_find_task(const cli_program *program, const char *name) {
     enum { MOST = 32 };
     const char *names[MOST + 1] = {NULL};
     char list[256];
-    c->task = pr_task_find(c->task_name, NULL);
-    if (c->task) return;
+    const pr_task *task = pr_task_find(name, NULL);
+    if (task) return task;
     for (int i = 0; i < MOST && pr_task_at(i); i++)
         names[i] = pr_task_at(i)->name;
-    const char *nearest = cli_nearest(c->task_name, names);
-    if (nearest) {
-        cli_wrong_use(program, "unknown --task '%s': did you mean '%s'?", c->task_name, nearest);
-    }
+    const char *nearest = cli_nearest(name, names);
+    if (nearest) cli_wrong_use(program, "unknown --task '%s': did you mean '%s'?", name, nearest);
     help_choices(&(cli_option){.choices = names}, list, sizeof list);
-    cli_wrong_use(program, "unknown --task '%s': it is one of %s", c->task_name, list);
+    cli_wrong_use(program, "unknown --task '%s': it is one of %s", name, list);
 }
 
 void data_check(const cli_program *program, data_choice *c, bool training) {
@@ -78,7 +76,7 @@ void data_check(const cli_program *program, data_choice *c, bool training) {
     if (file && !c->label) {
         cli_wrong_use(program, "%s needs --label COL, the column of the label", file_option);
     }
-    if (c->task_name) find_task(program, c);
+    if (c->task_name) c->task = data_find_task(program, c->task_name);
 }
 
 bool data_is_sample(const data_choice *c) {
@@ -91,15 +89,19 @@ const char *data_name(const data_choice *c) {
     return c->dev_file ? c->dev_file : "the sample data";
 }
 
-static bool is_task_file(const data_choice *c, pr_split split, const char *path) {
-    char *file = pr_task_path(c->task, c->folder, split, NULL);
-    bool same = file && path_is_same(path, file);
-    pr_free(file);
+bool data_is_of_task(const pr_task *task, const char *folder, const char *path) {
+    bool same = false;
+    for (int i = 0; i < PR_SPLITS * PR_TASK_PARTS && !same; i++) {
+        char *file =
+            pr_task_path(task, folder, (pr_split)(i / PR_TASK_PARTS), i % PR_TASK_PARTS, NULL);
+        same = file && path_is_same(path, file);
+        pr_free(file);
+    }
     return same;
 }
 
 bool data_is_input(const data_choice *c, const char *path) {
-    if (c->task) return is_task_file(c, PR_TRAIN, path) || is_task_file(c, PR_DEV, path);
+    if (c->task) return data_is_of_task(c->task, c->folder, path);
     return (c->train_file && path_is_same(path, c->train_file)) ||
            (c->dev_file && path_is_same(path, c->dev_file));
 }

@@ -30,12 +30,16 @@ void data_add_options(cli_options *options, data_choice *choice, bool training);
 /* Ends the process for options that contradict each other, and for a task that there is not. */
 void data_check(const cli_program *program, data_choice *choice, bool training);
 
+/* The task of a name; ends the process, naming the nearest or all, when there is none. */
+const pr_task *data_find_task(const cli_program *program, const char *name);
+
 /* "CoLA", "train.tsv", or "the sample data". */
 const char *data_name(const data_choice *choice);
 bool data_is_sample(const data_choice *choice);
 
-/* Whether a path leads to a file that would be read. */
+/* Whether a path leads to a file that would be read, or to any file of the task. */
 bool data_is_input(const data_choice *choice, const char *path);
+bool data_is_of_task(const pr_task *task, const char *folder, const char *path);
 
 /* Prints a line on how many texts lost their ends, if any did. */
 void data_tell_truncated(FILE *out, size_t truncated, int64_t max_length);

@@ -1,8 +1,7 @@
 /* evaluate: scores a tuned model on labelled text. */
-#include <string.h>
-
 #include "backends/cpu.h"
 #include "graph/memory.h"
+#include "tools/answers.h"
 #include "tools/cli.h"
 #include "tools/data.h"
 #include "tools/format.h"
@@ -18,63 +17,19 @@ typedef struct settings {
     bool json;
 } settings;
 
-/* The model's column for each label of the data, in `column` (n_labels): a task has its labels in
- * an order of its own. */
-static pr_status match_labels(const pr_model *model, const pr_dataset *data, int32_t *column,
-                              pr_error *err) {
-    int32_t n = data->n_labels;
-    if (n != model->config.labels || data->regression != model->config.regression) {
-        return pr_fail(err, PR_BAD_FILE, "the data has %d labels, the model %d%s", (int)n,
-                       (int)model->config.labels,
-                       model->config.regression ? " number to predict" : "");
-    }
-    for (int32_t i = 0; i < n; i++) {
-        column[i] = i;
-        if (data->regression || !model->label) continue;
-        int32_t k = 0;
-        while (k < n && strcmp(model->label[k], data->label_name[i]) != 0)
-            k++;
-        if (k == n) {
-            return pr_fail(err, PR_BAD_FILE,
-                           "the data's label '%.60s' is none of the model's, which begin with "
-                           "'%.60s' and '%.60s'",
-                           data->label_name[i], model->label[0], model->label[1]);
-        }
-        column[i] = k;
-    }
-    return PR_OK;
-}
-
-/* Puts each row of the outputs, (n, labels), into the order of the data's labels. */
-static pr_status reorder(const pr_model *model, const pr_dataset *data, float *outputs,
-                         pr_error *err) {
-    size_t labels = (size_t)data->n_labels;
-    int32_t *column = pr_alloc(labels, sizeof *column);
-    float *row = pr_alloc(labels, sizeof *row);
-    pr_status status = PR_NO_MEMORY;
-    if (column && row) {
-        status = match_labels(model, data, column, err);
-        for (size_t i = 0; i < data->n && status == PR_OK; i++) {
-            float *out = outputs + i * labels;
-            memcpy(row, out, labels * sizeof *row);
-            for (size_t k = 0; k < labels; k++)
-                out[k] = row[column[k]];
-        }
-    } else {
-        pr_fail_memory(err, "the labels", labels * sizeof *row);
-    }
-    pr_free(row);
-    pr_free(column);
-    return status;
-}
-
 static pr_status score(pr_model *model, pr_backend *backend, const pr_dataset *data,
                        int32_t batch_size, pr_scores *scores, pr_error *err) {
+    const pr_label_set labels = {.name = (const char *const *)data->label_name,
+                                 .n = data->n_labels,
+                                 .regression = data->regression};
+    int32_t *column = answers_match(model, &labels, err);
+    if (!column) return err->code;
     float *outputs;
     pr_status status = pr_finetune_predict(model, backend, data, batch_size, &outputs, err);
-    if (status == PR_OK) status = reorder(model, data, outputs, err);
+    if (status == PR_OK) status = answers_order(column, labels.n, outputs, data->n, err);
     if (status == PR_OK) status = pr_dataset_score(data, outputs, scores, err);
     pr_free(outputs);
+    pr_free(column);
     return status;
 }
 
@@ -90,12 +45,14 @@ static void print_scores(const settings *s, const data_sets *sets, const pr_scor
     data_tell_losses(stdout, &s->data, sets);
 }
 
-static pr_status print_json(const settings *s, const pr_dataset *data, const pr_scores *scores,
+static pr_status print_json(const settings *s, const data_sets *sets, const pr_scores *scores,
                             double seconds, pr_error *err) {
+    const pr_dataset *data = sets->dev;
     json_t *o = json_object();
     json_object_set_new(o, "data", json_string(data_name(&s->data)));
     json_object_set_new(o, "texts", json_integer((json_int_t)data->n));
     json_object_set_new(o, "truncated", json_integer((json_int_t)data->truncated));
+    json_object_set_new(o, "skipped", json_integer((json_int_t)sets->skipped));
     report_scores_json(o, scores);
     json_object_set_new(o, "seconds", json_real(seconds));
     return report_print_json(o, stdout) ? PR_OK
@@ -105,7 +62,7 @@ static pr_status print_json(const settings *s, const pr_dataset *data, const pr_
 static pr_status evaluate_model(const settings *s, pr_model *model, pr_backend *backend,
                                 pr_error *err) {
     data_sets sets;
-    pr_scores scores;
+    pr_scores scores = {.n = 0};
     if (!model->has_head) {
         return pr_fail(err, PR_BAD_FILE, "%s has no classification head: fine-tune it first",
                        s->model);
@@ -116,7 +73,7 @@ static pr_status evaluate_model(const settings *s, pr_model *model, pr_backend *
     status = score(model, backend, sets.dev, (int32_t)s->batch_size, &scores, err);
     double seconds = progress_now() - start;
     if (status == PR_OK && s->json) {
-        status = print_json(s, sets.dev, &scores, seconds, err);
+        status = print_json(s, &sets, &scores, seconds, err);
     } else if (status == PR_OK) {
         print_scores(s, &sets, &scores, seconds);
     }
