@@ -173,11 +173,17 @@ uint64_t pr_file_position(const pr_file_writer *writer) {
     return writer->position;
 }
 
-pr_status pr_file_commit(pr_file_writer *writer, pr_error *err) {
+pr_status pr_file_settle(pr_file_writer *writer, pr_error *err) {
     flush(writer);
-    /* Data before name: after a power cut there is the old file or the whole new one. */
     if (writer->fault.code == PR_OK && fsync(writer->fd) != 0)
         fault(writer, "can't be brought to disk", errno);
+    pr_status status = writer->fault.code;
+    return status == PR_OK ? PR_OK : pr_fail(err, status, "%s", writer->fault.message);
+}
+
+pr_status pr_file_commit(pr_file_writer *writer, pr_error *err) {
+    /* Data before name: after a power cut there is the old file or the whole new one. */
+    pr_file_settle(writer, NULL);
     if (close(writer->fd) != 0) fault(writer, "can't be closed", errno);
     writer->fd = -1;
     if (writer->fault.code == PR_OK && rename(writer->temporary, writer->path) != 0)

@@ -45,6 +45,9 @@ pr_status pr_file_write_text(pr_file_writer *writer, const char *text);
 /* Bytes appended so far. */
 uint64_t pr_file_position(const pr_file_writer *writer);
 
+/* Brings what was written so far to disk, under no name yet: for several files that are to appear
+ * together, all of which are settled before the first is committed. */
+pr_status pr_file_settle(pr_file_writer *writer, pr_error *err);
 /* Brings everything to disk and gives the file its name. On a fault the temporary file is removed
  * and the target is as before. Frees the writer in both cases. */
 pr_status pr_file_commit(pr_file_writer *writer, pr_error *err);

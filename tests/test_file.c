@@ -179,9 +179,25 @@ static void a_bad_source_is_named(void **state) {
     assert_not_mapped(scratch_path("pipe"), "is a device or pipe");
 }
 
+static void what_is_settled_has_no_name_yet(void **state) {
+    (void)state;
+    pr_error err = {0};
+    write_file(scratch_path("a"), "old");
+    pr_file_writer *writer = pr_file_writer_open(scratch_path("a"), &err);
+    assert_non_null(writer);
+    pr_file_write_text(writer, "new ");
+    assert_int_equal(pr_file_settle(writer, &err), PR_OK);
+    assert_holds(scratch_path("a"), "old");
+    pr_file_write_text(writer, "text");
+    assert_int_equal(pr_file_commit(writer, &err), PR_OK);
+    assert_holds(scratch_path("a"), "new text");
+    assert_int_equal(scratch_entries(), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(what_is_written_is_read, scratch_empty),
+        cmocka_unit_test_teardown(what_is_settled_has_no_name_yet, scratch_empty),
         cmocka_unit_test_teardown(a_new_file_has_the_usual_mode, scratch_empty),
         cmocka_unit_test_teardown(the_old_file_stays_until_commit, scratch_empty),
         cmocka_unit_test_teardown(two_writers_do_not_meet, scratch_empty),

@@ -313,6 +313,11 @@ static void wrong_columns_are_named(void **state) {
          "train.tsv:1: not CoLA's columns: 'sentence', 'label'; expected 4 without a header: "
          "source, label, mark, sentence",
          PR_TRAIN},
+        {"CoLA", "train.tsv", "the cat\t1\na mat\t0\n",
+         "train.tsv:1: not CoLA's columns: 'the cat', '1'; expected 4 without a header: ",
+         PR_TRAIN},
+        {"CoLA", "dev.tsv", "gj04\t1\t\ta\tb\n", "dev.tsv:1: not CoLA's columns: 'gj04', '1', '',",
+         PR_DEV},
         {"CoLA", "train.tsv", "id\tlabel\tmark\tsentence\nx\t1\t\ta\n",
          "train.tsv:1: label 'label'; expected one of '0', '1', as in CoLA", PR_TRAIN},
         {"SST-2", "test.tsv", "index\tquestion\tsentence\n0\ta\tb\n", "not SST-2's columns",

@@ -1,4 +1,4 @@
-/* predict: what a tuned model says of texts. */
+/* predict: what a tuned model says of texts, or of a test set of GLUE's. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,17 +6,20 @@
 #include "backends/cpu.h"
 #include "graph/memory.h"
 #include "models/text.h"
+#include "tools/answers.h"
 #include "tools/cli.h"
 #include "tools/data.h"
 #include "tools/format.h"
 #include "tools/kernels.h"
 #include "tools/report.h"
+#include "tools/submit.h"
 #include "train/finetune.h"
 
 typedef struct settings {
     const char *model;
     const char *file;   /* "-": standard input */
     const char *text_b; /* goes with every text */
+    submit_choice submit;
     int64_t max_length, batch_size, threads;
     bool json;
 } settings;
@@ -90,13 +93,6 @@ static void softmax(float *z, int32_t n) {
         z[i] /= total;
 }
 
-static int32_t largest(const float *p, int32_t n) {
-    int32_t best = 0;
-    for (int32_t i = 1; i < n; i++)
-        best = p[i] > p[best] ? i : best;
-    return best;
-}
-
 /* The label's name, or its number where the model has no names. */
 static const char *label_name(const pr_model *model, int32_t label, char number[16]) {
     if (model->label) return model->label[label];
@@ -139,7 +135,8 @@ static void print_row(const pr_model *model, const float *p, const char *text, c
     if (model->config.regression) {
         printf("%8.4f", (double)p[0]);
     } else {
-        format_text(stdout, -label_width(model), label_name(model, largest(p, labels), number));
+        int32_t best = answers_largest(p, labels);
+        format_text(stdout, -label_width(model), label_name(model, best, number));
         for (int32_t i = 0; i < labels; i++) {
             int width = probability_width(label_name(model, i, number));
             printf("  %*.4f", width, (double)p[i]);
@@ -164,7 +161,8 @@ static bool print_json_row(const pr_model *model, const float *p, const char *te
     }
     int32_t labels = model->config.labels;
     json_t *all = json_object();
-    json_object_set_new(o, "label", json_string(label_name(model, largest(p, labels), number)));
+    int32_t best = answers_largest(p, labels);
+    json_object_set_new(o, "label", json_string(label_name(model, best, number)));
     for (int32_t i = 0; i < labels; i++) {
         json_object_set_new(all, label_name(model, i, number), json_real((double)p[i]));
     }
@@ -209,18 +207,13 @@ static pr_dataset *tokenize(const settings *s, const pr_model *model, const text
     return data;
 }
 
-static pr_status answer(const settings *s, pr_model *model, pr_backend *backend, const texts *t,
-                        pr_error *err) {
-    if (!model->has_head) {
-        return pr_fail(err, PR_BAD_FILE, "%s has no classification head: fine-tune it first",
-                       s->model);
-    }
-    pr_status status = data_check_length(model, s->max_length, err);
-    if (status != PR_OK) return status;
+static pr_status answer_texts(const settings *s, pr_model *model, pr_backend *backend,
+                              const texts *t, pr_error *err) {
     pr_dataset *data = tokenize(s, model, t, err);
     if (!data) return err->code;
     float *outputs = NULL;
-    status = pr_finetune_predict(model, backend, data, (int32_t)s->batch_size, &outputs, err);
+    pr_status status =
+        pr_finetune_predict(model, backend, data, (int32_t)s->batch_size, &outputs, err);
     if (status == PR_OK) status = print_answers(s, model, t, outputs, err);
     if (status == PR_OK) {
         fflush(stdout);
@@ -229,6 +222,18 @@ static pr_status answer(const settings *s, pr_model *model, pr_backend *backend,
     pr_free(outputs);
     pr_dataset_free(data);
     return status;
+}
+
+static pr_status answer(const settings *s, pr_model *model, pr_backend *backend, const texts *t,
+                        pr_error *err) {
+    if (!model->has_head) {
+        return pr_fail(err, PR_BAD_FILE, "%s has no classification head: fine-tune it first",
+                       s->model);
+    }
+    pr_status status = data_check_length(model, s->max_length, err);
+    if (status != PR_OK) return status;
+    if (!s->submit.folder) return answer_texts(s, model, backend, t, err);
+    return submit(&s->submit, model, s->model, backend, s->max_length, s->batch_size, err);
 }
 
 static pr_status predict(const settings *s, char **arguments, int n, pr_error *err) {
@@ -258,12 +263,29 @@ static void add_options(cli_options *o, settings *s) {
     cli_int(o, "max-length", "N", "tokens of a text at most; the rest is cut off", &s->max_length,
             8, 1 << 20);
     cli_also(o, "max_seq_length");
+    submit_add_options(o, &s->submit);
     cli_group(o, "Running");
     cli_int(o, "batch-size", "N", "texts at a time", &s->batch_size, 1, 65536);
     cli_int(o, "threads", "N", "threads; results do not depend on them", &s->threads, 1,
             PR_MAX_THREADS);
     cli_shown(o, "all usable cores");
     cli_flag(o, "json", "print a JSON object a line", &s->json);
+}
+
+static void check_use(const cli_program *program, settings *s, bool has_texts) {
+    submit_check(program, &s->submit, s->model);
+    const char *stray = has_texts   ? "the texts"
+                        : s->file   ? "--file"
+                        : s->text_b ? "--text-b"
+                        : s->json   ? "--json"
+                                    : NULL;
+    if (s->submit.folder && stray) {
+        cli_wrong_use(program, "--submit answers a test set and nothing else: leave out %s", stray);
+    }
+    if (!s->submit.folder && !has_texts && !s->file) {
+        cli_wrong_use(program, "no text: name one after MODEL, or use --file FILE (- for standard "
+                               "input)");
+    }
 }
 
 int main(int argc, char **argv) {
@@ -275,20 +297,19 @@ int main(int argc, char **argv) {
         .name = "predict",
         .usage = "MODEL [TEXT ...] [options]",
         .description = "Prints the label that a tuned MODEL, a GGUF file or a Hugging Face folder, "
-                       "gives to each text, and the probability of every label.",
+                       "gives to each text, and the probability of every label; or writes its "
+                       "answers to a test set of GLUE's, as GLUE's server takes them.",
         .examples = "  predict model-tuned.gguf \"The cat sat.\" \"Cat the sat.\"\n"
                     "  predict model-tuned.gguf --file texts.txt --json\n"
-                    "  predict pairs.gguf \"A man sleeps.\" --text-b \"Somebody sleeps.\"\n",
+                    "  predict pairs.gguf \"A man sleeps.\" --text-b \"Somebody sleeps.\"\n"
+                    "  predict rte.gguf --task RTE --data glue --submit answers\n",
         .options = &options,
         .least_arguments = 1,
         .most_arguments = -1,
     };
     int first = cli_parse(&program, argc, argv);
     s.model = argv[first++];
-    if (first == argc && !s.file) {
-        cli_wrong_use(&program, "no text: name one after MODEL, or use --file FILE (- for standard "
-                                "input)");
-    }
+    check_use(&program, &s, first < argc);
     pr_error err = {.code = PR_OK};
     pr_status status = predict(&s, argv + first, argc - first, &err);
     return cli_end(&program, status, &err);
