@@ -1,5 +1,5 @@
 """GLUE's tasks: every task is tuned, scored and answered for GLUE's server, on small files in the
-columns of GLUE's own; and the real files, where $PRIMER_GLUE is their folder. Usage: check_glue.py
+columns of GLUE's own; and the real files, where $PRIMER_GLUE is their folder. Usage: check_tasks.py
 PROGRAMS, the folder of finetune and its sisters."""
 
 import json
