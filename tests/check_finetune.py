@@ -1,18 +1,13 @@
 """finetune's options, and what it tells. Usage: check_finetune.py PROGRAMS, the folder of finetune
 and its sisters."""
 
-import fcntl
 import json
 import math
-import os
-import pty
 import re
 import struct
-import subprocess
-import termios
 
-from tools_harness import (ARRAY, ENVIRONMENT, F32, TEXT, U32, read_keys, read_tensors, run_checks,
-                           same_tensors, text_bytes, texts_bytes)
+from tools_harness import (ARRAY, F32, TEXT, U32, on_terminal, read_keys, read_tensors, run_checks,
+                           same_tensors, screen, text_bytes, texts_bytes)
 
 RUN = ["--learner", "4", "--prime", "1", "--epochs", "2", "--lr", "1e-3"]
 STEPS = 6  # 40 texts in batches of 16, twice
@@ -188,46 +183,6 @@ def check_log(tools):
     assert tools.read("l.jsonl").count(b"\n") == 10, "an old log is not replaced"
 
 
-def on_terminal(tools, columns, *arguments):
-    """What a run shows on a terminal of so many columns."""
-    main, side = pty.openpty()
-    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
-    run = subprocess.Popen(tools.command("finetune", arguments), cwd=tools.folder, stdin=side,
-                           stdout=side, stderr=side, env=ENVIRONMENT)
-    os.close(side)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(main, 4096)
-        except OSError:  # how Linux tells that nobody has the terminal open any more
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(main)
-    assert run.wait() == 0, shown
-    return shown.decode().replace("\r\n", "\n")
-
-
-def screen(shown):
-    """The lines that a terminal ends up with: a return goes back over a line, ESC [K clears the
-    rest of it."""
-    lines = [""]
-    at = 0
-    for piece in re.findall(r"\r|\n|\033\[K|[^\r\n\033]+", shown):
-        if piece == "\r":
-            at = 0
-        elif piece == "\n":
-            lines.append("")
-            at = 0
-        elif piece == "\033[K":
-            lines[-1] = lines[-1][:at]
-        else:
-            lines[-1] = lines[-1][:at] + piece + lines[-1][at + len(piece):]
-            at += len(piece)
-    return lines
-
-
 def check_terminal(tools):
     """A bar with loss, tokens a second and the time left on a terminal, gone at the end; plain
     lines elsewhere."""
@@ -235,7 +190,7 @@ def check_terminal(tools):
     out, _ = tools.tune(*data)
     text = r"epoch 1/2, step 1/6, loss \d\.\d{4}, [\d,]+ tokens/s, \d+:\d\d left"
     for columns in 120, 90, 40:
-        shown = on_terminal(tools, columns, *data, "--threads", 1)
+        shown = on_terminal(tools, columns, "finetune", *data, "--threads", 1)
         drawn = [bar for bar in re.findall(r"\r([^\r\n]*?)\033\[K", shown) if bar]
         assert drawn and all(len(bar) < columns for bar in drawn), shown
         if columns == 120:
@@ -246,7 +201,7 @@ def check_terminal(tools):
         assert numbers.sub("", "\n".join(screen(shown))) == numbers.sub("", out), shown
     for out, err in tools.tune(*data), tools.tune(*data, "--json"):
         assert "\r" not in out + err and "\033" not in out + err
-    assert on_terminal(tools, 80, *data, "--threads", 1, "--quiet") == ""
+    assert on_terminal(tools, 80, "finetune", *data, "--threads", 1, "--quiet") == ""
 
 
 # ---- the counts of a whole DistilBERT, in a file of zeros ----

@@ -2,13 +2,17 @@
 model files taken apart. A check is a function whose name begins with check_; run_checks calls each
 with the programs in a fresh folder of its own."""
 
+import fcntl
 import os
 import pathlib
+import pty
 import random
+import re
 import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import traceback
 
 try:
@@ -152,6 +156,48 @@ def read_keys(path):
 def same_tensors(a, b):
     return a.keys() == b.keys() and all(
         a[name].shape == b[name].shape and a[name].tobytes() == b[name].tobytes() for name in a)
+
+
+# ---- terminals ----
+
+def on_terminal(tools, columns, program, *arguments):
+    """What a program shows on a terminal of so many columns."""
+    main, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    run = subprocess.Popen(tools.command(program, arguments), cwd=tools.folder, stdin=side,
+                           stdout=side, stderr=side, env=ENVIRONMENT)
+    os.close(side)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(main, 4096)
+        except OSError:  # how Linux tells that nobody has the terminal open any more
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(main)
+    assert run.wait() == 0, shown
+    return shown.decode().replace("\r\n", "\n")
+
+
+def screen(shown):
+    """The lines that a terminal ends up with: a return goes back over a line, ESC [K clears the
+    rest of it."""
+    lines = [""]
+    at = 0
+    for piece in re.findall(r"\r|\n|\033\[K|[^\r\n\033]+", shown):
+        if piece == "\r":
+            at = 0
+        elif piece == "\n":
+            lines.append("")
+            at = 0
+        elif piece == "\033[K":
+            lines[-1] = lines[-1][:at]
+        else:
+            lines[-1] = lines[-1][:at] + piece + lines[-1][at + len(piece):]
+            at += len(piece)
+    return lines
 
 
 # ---- model files taken apart ----

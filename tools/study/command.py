@@ -170,5 +170,6 @@ def main(tools, arguments):
         return fault.code
     except OSError as fault:
         sys.stdout = None  # else Python tries once more at its end
-        print(f"glue: {printable(str(fault))}", file=sys.stderr)
+        where = fault.filename or "standard output can't be written"
+        print(f"glue: {printable(f'{where}: {fault.strerror}')}", file=sys.stderr)
         return FAILED

@@ -58,7 +58,7 @@ class Plan:
         self.save_every, self.keep_models = options["save-every"], options["keep-models"]
         self.threads = max(1, len(os.sched_getaffinity(0)) // self.jobs)
         self.methods = options["methods"]
-        data = pathlib.Path(options["data"]).absolute()
+        data = pathlib.Path(options["data"])
         if not self.model.exists():
             raise Fault(f"{model}: No such file or directory")
         settings.check_folder(self.out)
@@ -67,9 +67,9 @@ class Plan:
             self.files = dict(sorted(self.files.items(), key=lambda item: item[1].rows))
         self.settings = settings.shared(self.model, version(tools), options)
         self.check_model()
-        self.study = settings.join(self.out, self.settings,
-                                   {name: f.hashes for name, f in self.files.items()},
-                                   options["force"])
+        hashes = {name: f.hashes for name, f in self.files.items()}
+        used = {run.task for run in runs.found(self.out) if run.has_come_far()}
+        self.study = settings.join(self.out, self.settings, hashes, used, options["force"])
         self.runs = runs.choose(self.out, list(self.files), self.methods, options["seeds"])
         self.records, self.to_do = [], []
         for run in self.runs:

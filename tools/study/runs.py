@@ -54,6 +54,11 @@ class Run:
         there = all((self.folder / name).exists() for name in ("checkpoint", "log.jsonl"))
         return record if record and there and self.belongs(record, study) else None
 
+    def has_come_far(self):
+        """Whether it has a result, or a checkpoint, whatever it was made with."""
+        record = files.read_json(self.folder / "run.json")
+        return (record or {}).get("state") == DONE or (self.folder / "checkpoint").exists()
+
     def state(self, study):
         record = self.record(study)
         if record and record["state"] == DONE:

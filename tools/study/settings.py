@@ -55,8 +55,9 @@ def check_folder(folder):
                         "folder, or a study's")
 
 
-def difference(old, settings, data):
-    """How a study differs from what is asked for, in words; None if it does not."""
+def difference(old, settings, data, used):
+    """How a study differs from what is asked for, in words; None if it does not. used: tasks whose
+    data has led to something: another's may have been put right."""
     was = old["settings"]
     if was.get("model_sha256") != settings["model_sha256"]:
         return f"another model, {was.get('model')}"
@@ -68,15 +69,15 @@ def difference(old, settings, data):
         return f"Primer {was.get('primer')}; this is {settings['primer']}"
     for task, hashes in data.items():
         for name, value in hashes.items():
-            if old["data"].get(task, hashes).get(name) != value:
+            if task in used and old["data"].get(task, hashes).get(name) != value:
                 return f"another {task}/{name}"
     return None
 
 
-def join(folder, settings, data, force):
+def join(folder, settings, data, used, force):
     """The study as it is once what is asked for belongs to it. Nothing is written."""
     old = load(folder)
-    differs = old and difference(old, settings, data)
+    differs = old and difference(old, settings, data, used)
     if differs and not force:
         raise wrong_use(f"{folder} was made with {differs}: name another folder, or give --force "
                         "to make anew what you ask for")

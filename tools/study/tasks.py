@@ -54,7 +54,7 @@ def choose(text):
 
 class Files(NamedTuple):
     """A task's files as they lie in a folder."""
-    folder: pathlib.Path
+    folder: pathlib.Path  # from the root, for processes elsewhere
     rows: int     # of the training set, about: lines
     hashes: dict  # SHA-256 by name
 
@@ -75,7 +75,7 @@ def read_file(path):
 def look(task, data):
     folder = data / task.name
     found = {name: read_file(folder / name) for name in task.files}
-    return Files(folder, found["train.tsv"][1], {name: f[0] for name, f in found.items()})
+    return Files(folder.absolute(), found["train.tsv"][1], {name: f[0] for name, f in found.items()})
 
 
 def missing(task, data):
