@@ -53,6 +53,22 @@ def check_log(tools):
     assert len(lines[0]) == len(lines[1]) + 1
 
 
+def check_scores_first(tools):
+    """A run that is killed once the checkpoint of an epoch's last step is there has told of the
+    epoch's scores, which nobody would come by again."""
+    data = [tools.make_model(), *tools.make_data(dev=4000), *RUN]
+    run = start(tools, *data, "--log", "l.jsonl", "--checkpoint", "c", "--save-every", 3)
+    end = time.monotonic() + TIMEOUT
+    while not (tools / "c").exists():
+        assert run.poll() is None and time.monotonic() < end
+        time.sleep(0.002)
+    run.kill()
+    run.communicate(timeout=TIMEOUT)
+    assert b'"mcc"' in tools.read("l.jsonl")
+    tools.tune(*data, "--resume", "c", "--log", "l.jsonl")
+    assert tools.read("l.jsonl").count(b'"mcc"') == 4
+
+
 def start(tools, *arguments):
     return subprocess.Popen(tools.command("finetune", [*arguments, "--threads", 1]),
                             cwd=tools.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -171,8 +171,7 @@ static pr_status one_step(run *r, int32_t epoch, bool *stop, pr_error *err) {
     if (r->calls.step && !r->calls.step(r->calls.context, &report)) r->result->cancelled = true;
     bool limit = o->max_steps && r->at.step >= o->max_steps;
     *stop = r->result->cancelled || limit;
-    bool due = o->save_every && r->at.step % o->save_every == 0;
-    return due && !*stop ? save_checkpoint(r, err) : PR_OK;
+    return PR_OK;
 }
 
 /* ---- epochs ---- */
@@ -314,10 +313,13 @@ static pr_status train(run *r, pr_error *err) {
         while (status == PR_OK && !stop && r->at.step < (epoch + 1) * r->per_epoch) {
             status = enter_phase(r, err);
             if (status == PR_OK) status = one_step(r, epoch, &stop, err);
+            /* An epoch's scores come before the checkpoint of its last step: whoever goes on from
+             * there would never have them. */
+            bool whole = r->at.step == (epoch + 1) * r->per_epoch;
+            if (status == PR_OK && whole) status = end_epoch(r, epoch, r->seconds - before, err);
+            bool due = r->options->save_every && r->at.step % r->options->save_every == 0;
+            if (status == PR_OK && (stop || due)) status = save_checkpoint(r, err);
         }
-        bool whole = r->at.step == (epoch + 1) * r->per_epoch;
-        if (status == PR_OK && stop) status = save_checkpoint(r, err);
-        if (status == PR_OK && whole) status = end_epoch(r, epoch, r->seconds - before, err);
         if (status != PR_OK) return status;
     }
     return pr_trainer_catch_up(r->trainer, err);
