@@ -13,7 +13,8 @@ from study.script import script
 from study.tasks import TASKS
 from study.words import count
 
-LEARNER = "learner-"
+LEARNERS = [key for key in TABLE_2 if key.startswith("learner-")]
+MOST_CURVES = 8  # that are told apart in one picture
 
 
 class Picture:
@@ -69,17 +70,15 @@ def curve(results, task, key):
 
 
 def sets_of_curves(results, task, methods):
-    """[(kind of picture, keys)]: the methods that were chosen, or the paper's in one picture and,
+    """[(kind of picture, keys)]: a few methods that were chosen, or the paper's in one picture and,
     where there are more learners than its one, all of them in a second."""
+    chosen = [method.key for method in methods or []]
+    if chosen and len(chosen) <= MOST_CURVES:
+        return [("", chosen)]
     there = set(results.runs.get(task, {}))
-    if methods:
-        return [("", [method.key for method in methods])]
-    others = in_order(there - set(TABLE_2), TABLE_2)
-    pictures = [("", [*TABLE_1, *others])]
-    learners = [key for key in TABLE_2 if key.startswith(LEARNER)]
-    if len(there & set(learners)) > 1:
-        pictures.append(("-learners", [BASELINE, *learners]))
-    return pictures
+    others = there - {*TABLE_1, *LEARNERS}
+    pictures = [("", in_order(others.union(TABLE_1), TABLE_1)), ("-learners", [BASELINE, *LEARNERS])]
+    return pictures if len(there & set(LEARNERS)) > 1 else pictures[:1]
 
 
 class Pictures:
@@ -100,7 +99,7 @@ class Pictures:
         for picture in self.pictures:
             files.write(self.folder / f"{picture.name}.dat", picture.data())
             files.write(self.folder / f"{picture.name}.gp", script(picture))
-            gnuplot(self.folder, f"{picture.name}.gp")
+            gnuplot(self.folder, picture.name)
             paths += [self.folder / f"{picture.name}.{ending}" for ending in ("svg", "png")]
         text = "".join(f"![{p.name}]({p.name}.svg)\n\n{caption}\n\n"
                        for p, caption in zip(self.pictures, self.captions))
@@ -109,11 +108,13 @@ class Pictures:
 
 
 def gnuplot(folder, name):
-    done = subprocess.run(["gnuplot", name], cwd=folder, capture_output=True, text=True,
+    """Runs a script. What it merely warns of, such as a font, is no fault."""
+    done = subprocess.run(["gnuplot", f"{name}.gp"], cwd=folder, capture_output=True, text=True,
                           errors="replace", stdin=subprocess.DEVNULL, check=False)
-    lines = done.stderr.strip().splitlines()
-    if done.returncode or lines:
-        raise Fault(f"{folder / name}: gnuplot: {lines[-1].strip() if lines else 'failed'}")
+    drawn = all((folder / f"{name}.{ending}").exists() for ending in ("svg", "png"))
+    if done.returncode or not drawn:
+        lines = done.stderr.strip().splitlines() or ["it drew nothing"]
+        raise Fault(f"{folder / name}.gp: gnuplot: {lines[-1].strip()}")
 
 
 def make(out, study, methods=None, tasks=None, seeds=None):

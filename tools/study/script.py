@@ -10,7 +10,6 @@ SCALE = 2.5
 MARKS = 9  # on a curve
 HEAD = """\
 # Draws {name}.svg and {name}.png: gnuplot {name}.gp
-set encoding utf8
 set border 15 lw 0.8 lc rgb "#404040"
 set grid ytics lw 0.6 lc rgb "#e4e4e4"
 set tics nomirror scale 0.6
