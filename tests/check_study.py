@@ -1,5 +1,5 @@
-"""What glue makes of finished runs: tables and figures. Usage: check_study.py PROGRAMS, the folder of
-glue, finetune and their sisters."""
+"""What glue makes of finished runs: tables and figures. Usage: check_study.py PROGRAMS, the folder
+of glue, finetune and their sisters."""
 
 import csv
 import json
@@ -97,7 +97,8 @@ def check_scores(tools):
                 continue
             assert float(found[f"{column}_paper"]) == float(value), (key, column)
             assert abs(float(found[column]) - float(value)) < 0.0101, (key, column, found[column])
-            assert abs(float(found[f"{column}_sd"]) - 0.5) < 1e-6 and found[f"{column}_seeds"] == "3"
+            assert abs(float(found[f"{column}_sd"]) - 0.5) < 1e-6, (key, column)
+            assert found[f"{column}_seeds"] == "3"
         ours, theirs = cells(text, row["method"])
         values = [value for column, value in row.items() if column != "method"]
         assert [cell.split(" \u00b1 ")[0] for cell in ours][:-1] == [f"{float(v):.2f}" for v in
@@ -235,7 +236,8 @@ def check_untimed(tools):
 # ---- figures ----
 
 def check_figures(tools):
-    """A picture of each task, with every curve named, the flip marked, and data that is the runs'."""
+    """A picture of each task, with every curve named, the flip marked, and data that is the
+    runs'."""
     make_glue(tools)
     glue(tools, "--seeds", 2, "--methods", "full,learner-8-p2")
     glue(tools, "--seeds", 1, "--methods", "far-10,bitfit", "--tasks", "CoLA")
@@ -267,6 +269,8 @@ def check_figures(tools):
     smooth = [float(value) for value in blocks["full smooth"].split()[1::2]]
     assert len(smooth) == len(means) and all(abs(a - b) < 1e-4 for a, b in zip(smooth, means))
     assert blocks["far-10 flip"].split()[0] == "1" and "bitfit flip" not in blocks
+    assert 'data index "far-10 flip" with points' in tools.read(
+        "study/figures/figure-CoLA.gp").decode()
 
     out, _ = tools.run("glue", "--out", "study", "--figures", "--methods", "full,learner-8-p2",
                        "--tasks", "CoLA", "--quiet")
@@ -301,7 +305,8 @@ def check_learners(tools):
 # ---- parts ----
 
 def check_logs(tools):
-    """A log with steps twice, phases again and a line cut off is read as one that was not stopped."""
+    """A log with steps twice, phases again and a line cut off is read as one of a run that was not
+    stopped."""
     sys.path.insert(0, str(STUDY.parent))
     from study.logs import Log, cut_broken_line
     from study.plan import choose_seeds
@@ -323,7 +328,7 @@ def check_logs(tools):
         file.write(phase(1, 3) + step(4, 4) + step(5, 5))
         assert not Log(path).is_whole(2) and Log(path).is_whole(1)
         file.flush()
-        file.write(step(6, None).replace("null", "null") + epoch[1])
+        file.write(step(6, None) + epoch[1])
     log = Log(path)
     assert list(log.losses)[:5] == [1, 2, 3, 4, 5] and str(log.losses[5]) == "nan"
     assert log.is_whole(2)

@@ -38,7 +38,7 @@ def losses_of(tools, task, method, seed, out="study"):
     return (run_folder(tools, task, method, seed, out) / "losses.txt").read_text().split()
 
 
-# What depends on the machine's load, and on the number of threads, each of which has scratch memory.
+# What depends on the load, and on the number of threads, each of which has scratch memory.
 UNSHARED = {"seconds", "process_seconds", "peak_rss_bytes", "parts", "timed", "activations_bytes",
             "planned_bytes"}
 

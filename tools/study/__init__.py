@@ -1,1 +1,1 @@
-"""What tools/glue is made of: the runs of a study and its tables and figures, a file for each idea."""
+"""What tools/glue is made of: a study's runs, tables and figures, a file for each idea."""

@@ -47,8 +47,8 @@ class Locks:
 
 
 class Child:
-    """A process, and when it was started. It has a process group of its own, so that a Ctrl-C at the
-    terminal reaches it once, through interrupt()."""
+    """A process, and when it was started. It has a process group of its own, so that a Ctrl-C at
+    the terminal reaches it once, through interrupt()."""
 
     def __init__(self, command, folder, locks):
         parent = os.getpid()

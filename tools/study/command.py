@@ -55,10 +55,10 @@ PROGRAM = Program(
     "glue", "MODEL --data DIR --out DIR [options]",
     "Fine-tunes MODEL, a GGUF file or a Hugging Face folder, on the tasks of GLUE with each method "
     "and seed, every run a process of finetune, and compares the results with the paper's in "
-    "tables and figures. A run that is done is not run again; one that was stopped goes on from its "
-    "last checkpoint; one that fails is told of, and the rest goes on. Ctrl-C stops all, with "
-    "checkpoints saved; the same command goes on. Without MODEL it makes tables and figures of what "
-    "is there.",
+    "tables and figures. A run that is done is not run again; one that was stopped goes on from "
+    "its last checkpoint; one that fails is told of, and the rest goes on. Ctrl-C stops all, with "
+    "checkpoints saved; the same command goes on. Without MODEL it makes tables and figures of "
+    "what is there.",
     GROUPS,
     ["  glue model.gguf --data GLUE --out study --jobs 2",
      "  glue model.gguf --data GLUE --out study --tasks CoLA,RTE \\",
@@ -105,14 +105,17 @@ def train(model, options, tools):
         progress.warn(f"{', '.join(plan.missing)}: no files in {options['data']}; going on "
                       "without")
     if options["dry-run"]:
+        plan.sort()
         print("\n".join(plan.tell()))
         return 0, False
     plan.make_folder()
     locks = Locks(plan.out, progress.say)
+    plan.sort()
     if settings.load(plan.out) != plan.study:
         write_json(plan.out / settings.NAME, plan.study)
     for run, _ in plan.records:
-        run.clear(model=False)  # what a killed study left while it made the run anew
+        if (run.folder / "begun.json").exists():  # a killed study was making it anew
+            run.clear()
     schedule = Schedule(plan, locks, progress)
     schedule.work()
     locks.close()
@@ -168,6 +171,9 @@ def main(tools, arguments):
     except Fault as fault:
         print(f"glue: {printable(fault.message)}", file=sys.stderr)
         return fault.code
+    except KeyboardInterrupt:
+        print("glue: stopped", file=sys.stderr)
+        return FAILED
     except OSError as fault:
         sys.stdout = None  # else Python tries once more at its end
         where = fault.filename or "standard output can't be written"

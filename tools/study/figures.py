@@ -77,7 +77,8 @@ def sets_of_curves(results, task, methods):
         return [("", chosen)]
     there = set(results.runs.get(task, {}))
     others = there - {*TABLE_1, *LEARNERS}
-    pictures = [("", in_order(others.union(TABLE_1), TABLE_1)), ("-learners", [BASELINE, *LEARNERS])]
+    pictures = [("", in_order(others.union(TABLE_1), TABLE_1)),
+                ("-learners", [BASELINE, *LEARNERS])]
     return pictures if len(there & set(LEARNERS)) > 1 else pictures[:1]
 
 

@@ -1,5 +1,5 @@
-"""A table as text, Markdown and CSV. What is not known is a dash in the first two and nothing in the
-third, never a zero."""
+"""A table as text, Markdown and CSV. What is not known is a dash in the first two and nothing in
+the third, never a zero."""
 
 import csv
 import io

@@ -27,7 +27,8 @@ def table_2():
 
 
 def glue_score(values):
-    """The mean of the eight tasks' means, of {column: number or None}; None unless all are there."""
+    """The mean of the eight tasks' means, of {column: number or None}; None unless all are
+    there."""
     means = []
     for name in SCORED:
         found = [values.get(column) for column in TASKS[name].metrics]

@@ -72,17 +72,16 @@ class Plan:
         self.study = settings.join(self.out, self.settings, hashes, used, options["force"])
         self.runs = runs.choose(self.out, list(self.files), self.methods, options["seeds"])
         self.records, self.to_do = [], []
-        for run in self.runs:
-            self.sort(run)
 
-    def sort(self, run):
-        """Into those that are done, and those to do."""
-        record = run.record(self.study)
-        done = record is not None and record["state"] == runs.DONE
-        if done and (record["timed"] or not self.timed):
-            self.records.append((run, record))
-        else:
-            self.to_do.append(run)
+    def sort(self):
+        """Sees which runs are done, and which are to do."""
+        for run in self.runs:
+            record = run.record(self.study)
+            done = record is not None and record["state"] == runs.DONE
+            if done and (record["timed"] or not self.timed):
+                self.records.append((run, record))
+            else:
+                self.to_do.append(run)
 
     def check_model(self):
         """Whether finetune takes the model with each method and these settings: what it would say

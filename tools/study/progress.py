@@ -10,6 +10,9 @@ NARROWEST, WIDEST = 10, 40  # the bar
 
 
 class Progress:
+    """A terminal that is closed, or a pipe that nobody reads, is no reason to stop: results are in
+    files."""
+
     def __init__(self, quiet):
         self.quiet = quiet
         self.bar = not quiet and sys.stderr.isatty()
@@ -30,26 +33,33 @@ class Progress:
         if width >= NARROWEST:
             full = min(int(width * part), width)
             bar = "[" + ("=" * full + ">" * (full < width)).ljust(width) + "] "
-        print("\r" + (bar + text)[:room] + "\033[K", end="", file=sys.stderr, flush=True)
+        self.write("\r" + (bar + text)[:room] + "\033[K", sys.stderr)
         self.shown, self.on_screen = time.monotonic(), True
 
     def erase(self):
         if self.on_screen:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            self.write("\r\033[K", sys.stderr)
             self.on_screen = False
 
     def line(self, text):
         """For those without a terminal."""
         if not self.quiet and not self.bar:
-            print(text, flush=True)
+            self.write(text + "\n", sys.stdout)
 
     def say(self, text):
         """For everybody but the quiet."""
         self.erase()
         if not self.quiet:
-            print(text, flush=True)
+            self.write(text + "\n", sys.stdout)
 
     def warn(self, text):
         """For everybody."""
         self.erase()
-        print(f"glue: {text}", file=sys.stderr, flush=True)
+        self.write(f"glue: {text}\n", sys.stderr)
+
+    @staticmethod
+    def write(text, file):
+        try:
+            print(text, end="", file=file, flush=True)
+        except OSError:
+            pass

@@ -6,8 +6,8 @@ from study.words import count
 
 
 class Results:
-    """runs: {task: {method's key: {seed: record}}}, of the methods, tasks and seeds that were chosen;
-    None chooses all that are there."""
+    """runs: {task: {method's key: {seed: record}}}, of the methods, tasks and seeds that were
+    chosen; None chooses all that are there."""
 
     def __init__(self, out, study, methods=None, tasks=None, seeds=None):
         self.study, self.settings, self.others = study, study["settings"], 0

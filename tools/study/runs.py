@@ -1,7 +1,7 @@
-"""One run of a study, a training of one method on one task with one seed, as it lies in the results
-folder: runs/TASK/METHOD/seed-S/ with run.json (what it was made with and what came of it) and
-losses.txt (the loss of each step). Until it has ended, begun.json says what it is made with and log,
-checkpoint and messages lie beside it."""
+"""One run of a study, a training of one method on one task with one seed, as it lies in the
+results folder: runs/TASK/METHOD/seed-S/ with run.json (what it was made with and what came of it)
+and losses.txt (the loss of each step). Until it has ended, begun.json says what it is made with,
+and log, checkpoint and messages lie beside it."""
 
 import math
 import platform
@@ -13,9 +13,9 @@ from study.logs import Log, cut_broken_line
 from study.tasks import TASKS
 
 DONE, FAILED, BEGUN, TO_DO = "done", "failed", "begun", "to do"
-# What a run needs until it has ended.
-SCRATCH = ("begun.json", "log.jsonl", "checkpoint", "checkpoint.part", "stdout", "stderr")
-MODEL = "model.gguf"
+# All else in a run's folder goes when it has ended, and when it is stopped.
+RESULT = frozenset({"run.json", "losses.txt", "model.gguf"})
+TO_GO_ON = RESULT | {"begun.json", "log.jsonl", "checkpoint"}
 
 
 def processor():
@@ -83,10 +83,10 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.state(study) == FAILED:
             (self.folder / "run.json").unlink()
+        self.clear(TO_GO_ON if goes_on else RESULT)
         if goes_on:
             cut_broken_line(self.folder / "log.jsonl")
         else:
-            self.clear()
             configuration = {**settings.of_run(study, self.task),
                              "model": study["settings"]["model"],
                              "options": [str(word) for word in self.method.options]}
@@ -96,10 +96,12 @@ class Run:
         files.write_json(self.folder / "begun.json", record)
         return goes_on
 
-    def clear(self, model=True):
-        """Takes away what an unfinished run has left."""
-        for name in (*SCRATCH, MODEL) if model else SCRATCH:
-            (self.folder / name).unlink(missing_ok=True)
+    def clear(self, keep=RESULT):
+        """Takes away what unfinished runs have left, such as a part of a checkpoint whose process
+        was killed while it was written."""
+        for path in self.folder.iterdir():
+            if path.is_file() and path.name not in keep:
+                path.unlink()
 
     def command(self, finetune, model, data, threads, save_every, goes_on):
         """finetune's, to be run in the folder."""
@@ -108,7 +110,7 @@ class Run:
             finetune, model, "--task", self.task, "--data", data, *self.method.options,
             "--seed", self.seed, "--epochs", made["epochs"], "--lr", repr(made["lr"]),
             "--batch-size", made["batch_size"], "--max-length", made["max_length"],
-            "--threads", threads, "--out", MODEL, "--checkpoint", "checkpoint",
+            "--threads", threads, "--out", "tuned.gguf", "--checkpoint", "checkpoint",
             "--save-every", save_every, "--log", "log.jsonl", "--json", "--quiet",
             *(["--resume", "checkpoint"] if goes_on else []))]
 
@@ -122,16 +124,14 @@ class Run:
         """Leaves log and checkpoint of a run that has not come to its end, but not if it was made
         anew: then the earlier result stands. Returns whether anything is left."""
         anew = self.state(study) == DONE
-        (self.folder / MODEL).unlink(missing_ok=True)
-        if anew:
-            self.clear()
+        self.clear(RESULT if anew else TO_GO_ON | {"stderr"})
         return not anew
 
     def fail(self, study, message):
         """Notes a failure."""
         if not self.leave(study):
             return
-        begun = files.read_json(self.folder / "begun.json")
+        begun = files.read_json(self.folder / "begun.json") or {}
         files.write_json(self.folder / "run.json", {**begun, "state": FAILED, "message": message})
 
     def error(self):
@@ -151,7 +151,9 @@ class Run:
         text = "".join("nan\n" if math.isnan(loss) else f"{loss:.5g}\n" for loss in log.losses)
         files.write(self.folder / "losses.txt", text)
         files.write_json(self.folder / "run.json", record)
-        self.clear(model=not keep_model)
+        if keep_model:
+            (self.folder / "tuned.gguf").replace(self.folder / "model.gguf")
+        self.clear()
         return True
 
 

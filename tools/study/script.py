@@ -7,7 +7,9 @@ from study.results import label
 
 WIDTH, HEIGHT = 720, 480  # of the SVG; the PNG has SCALE times as many dots
 SCALE = 2.5
+POINT = 3 / 4  # of a dot: the SVG counts letters in dots, the PNG in points
 MARKS = 9  # on a curve
+COLUMNS = 4  # of the legend
 HEAD = """\
 # Draws {name}.svg and {name}.png: gnuplot {name}.gp
 set border 15 lw 0.8 lc rgb "#404040"
@@ -17,7 +19,8 @@ set title "Training loss on {task}"
 set xlabel "Step" offset 0,0.3
 set ylabel "Training loss"
 set xrange [0:{steps}]
-set yrange [0:{top:.4g}]
+set yrange [{bottom:.4g}:{top:.4g}]
+set style textbox opaque noborder fillcolor rgb "#ffffff" margins 0.3,0.1
 set x2label "Epoch" offset 0,-0.6
 set link x2 via x/{per_epoch:.10g} inverse x*{per_epoch:.10g}
 set x2tics {epoch_tics}
@@ -37,14 +40,16 @@ replot
 """
 
 
-def top_of(curves):
-    """Where the vertical axis ends: the smoothed curves fit, their first steps may not."""
-    highest = 0.0
-    for curve in curves:
-        late = [value for step, value in curve.smooth
-                if step > curve.steps / 50 and not math.isnan(value)]
-        highest = max([highest, *late])
-    return 1.12 * highest if highest else 1.0
+def span(curves):
+    """The vertical axis: from zero, unless that leaves most of the picture empty, and up to where
+    the smoothed curves fit; their first steps may not."""
+    late = [value for curve in curves for step, value in curve.smooth
+            if step > curve.steps / 50 and not math.isnan(value)]
+    low, high = min(late, default=0.0), max(late, default=0.0)
+    if low > 0.6 * high:
+        room = max(high - low, 0.05 * high)
+        return low - 0.3 * room, high + 0.3 * room
+    return 0.0, 1.12 * high or 1.0
 
 
 def epoch_tics(epochs):
@@ -59,9 +64,10 @@ def quoted(text):
 
 
 def parts_of(curve, look, n, offset):
-    """The layers of a curve, from the back: what was measured, the smooth line, its marks, rings."""
+    """The layers of a curve: what was measured, the smooth line, its marks, rings at its flips, and
+    its line in the legend."""
     line = f'lc rgb "{look.colour}"'
-    dash = "solid" if look.dash == "solid" else look.dash
+    dash = look.dash
     smooth = f'data index {quoted(curve.key + " smooth")}'
     every = max(1, len(curve.smooth) // MARKS)
     faint = look.colour.replace("#", "#D2")
@@ -91,7 +97,7 @@ def flip_lines(curves):
     roomy = [step for step in flips if step > steps / 25] or flips[-1:]
     if roomy:
         lines.append(f'set label 1 "flip: from here on\\nfewer parameters train" at {roomy[0]}, '
-                     'graph 0.96 left offset 0.6,0 front font ",11" tc rgb "#404040"')
+                     'graph 0.96 left boxed offset 0.8,0 front font ",11" tc rgb "#404040"')
     return lines
 
 
@@ -103,11 +109,12 @@ def script(picture):
     parts = [parts_of(curve, look[curve.key], len(curves), n) for n, curve in enumerate(curves)]
     layers = [part[name] for name in ("raw", "smooth", "marks", "rings", "key") for part in parts
               if name in part]
+    bottom, top = span(curves)
     names = {"name": picture.name, "task": picture.task.name, "steps": steps,
-             "top": top_of(curves), "per_epoch": per_epoch,
-             "epoch_tics": epoch_tics(steps / per_epoch), "columns": 4, "scale": SCALE, "font_scale": SCALE * 3 / 4,
-             "width": WIDTH, "height": HEIGHT, "big_width": WIDTH * SCALE,
-             "big_height": HEIGHT * SCALE}
+             "bottom": bottom, "top": top, "per_epoch": per_epoch,
+             "epoch_tics": epoch_tics(steps / per_epoch), "columns": COLUMNS, "scale": SCALE,
+             "font_scale": SCALE * POINT, "width": WIDTH, "height": HEIGHT,
+             "big_width": WIDTH * SCALE, "big_height": HEIGHT * SCALE}
     return "\n".join([HEAD.format(**names).rstrip("\n"), *flip_lines(curves),
                       SVG.format(**names) + "plot " + ", \\\n    ".join(layers),
                       PNG.format(**names)])

@@ -1,5 +1,5 @@
-"""Table 1: parameters, seconds and peak memory of each method on one task, each phase and the whole,
-beside the paper's and as ratios to the baseline."""
+"""Table 1: parameters, seconds and peak memory of each method on one task, each phase and the
+whole, beside the paper's and as ratios to the baseline."""
 
 import statistics
 
@@ -63,8 +63,8 @@ def choose_task(results, tasks):
 
 
 def timed(results, task, keys):
-    """{method's key: records}. Where a method has runs, but none that had the machine to itself, and
-    where machines differ, the times mean nothing."""
+    """({method's key: records}, the machines). Where a method has runs, but none that had the
+    machine to itself, and where machines differ, the times mean nothing."""
     found, refused = {}, []
     for key in keys:
         records = results.of(task, key)
@@ -75,8 +75,8 @@ def timed(results, task, keys):
                     sorted(records.items()) if not good]
     if refused:
         more = f" and {len(refused) - MOST_NAMED} more" if len(refused) > MOST_NAMED else ""
-        raise Fault(f"table 1: {count(len(refused), 'run')} of {task} had no machine to themselves; "
-                    f"make them anew with --timed: {', '.join(refused[:MOST_NAMED])}{more}")
+        raise Fault(f"table 1: {count(len(refused), 'run')} of {task} had no machine to themselves;"
+                    f" make them anew with --timed: {', '.join(refused[:MOST_NAMED])}{more}")
     machines = {(record["parts"][0]["processor"], record["parts"][0]["threads"])
                 for records in found.values() for record in records}
     if len(machines) > 1:
@@ -179,9 +179,9 @@ def paper_line(key):
 
 def notes(results, task, machines):
     where = "".join(f" on {name} with {count(threads, 'thread')}" for name, threads in machines)
-    return [f"Ours: {results.made_with()} Timed{where}, one run at a time; mean over seeds. Trained: "
-            "in the last phase, as the paper counts. Time: of the training steps, without loading "
-            "and scoring; a phase's ratio is that of a step's time. Plan: weights, gradients, "
-            "moments and activations at their peak. Process: peak resident memory.",
+    return [f"Ours: {results.made_with()} Timed{where}, one run at a time; mean over seeds. "
+            "Trained: in the last phase, as the paper counts. Time: of the training steps, without "
+            "loading and scoring; a phase's ratio is that of a step's time. Plan: weights, "
+            "gradients, moments and activations at their peak. Process: peak resident memory.",
             "The paper's: DistilBERT on CoLA, 20 epochs, on a Jetson Xavier NX; its peak memory is "
             f"the allocator's. {grid.GAP}: not measured.", *results.notes()]

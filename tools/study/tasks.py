@@ -75,7 +75,8 @@ def read_file(path):
 def look(task, data):
     folder = data / task.name
     found = {name: read_file(folder / name) for name in task.files}
-    return Files(folder.absolute(), found["train.tsv"][1], {name: f[0] for name, f in found.items()})
+    hashes = {name: digest for name, (digest, _) in found.items()}
+    return Files(folder.absolute(), found["train.tsv"][1], hashes)
 
 
 def missing(task, data):
