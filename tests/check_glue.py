@@ -386,7 +386,7 @@ def check_terminal(tools):
     make_glue(tools)
     shown = on_terminal(tools, 110, "glue", *STUDY, "--out", "study", *LONG)
     bars = [bar for bar in re.findall(r"\r([^\r\n]*?)\033\[K", shown) if bar]
-    text = r"[01]/2 runs(, CoLA (full|learner-4-p10) seed 0 epoch \d+/20)?(, \d+:\d\d left)?"
+    text = r"[012]/2 runs(, CoLA (full|learner-4-p10) seed 0 epoch \d+/20)?(, \d+:\d\d left)?"
     assert len(bars) > 3 and all(len(bar) < 110 for bar in bars), bars
     assert all(re.fullmatch(r"\[[=> ]{10,40}\] " + text, bar) for bar in bars), bars
     assert bars[-1].endswith(" left") and "=" in bars[-1], bars
