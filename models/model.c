@@ -161,6 +161,10 @@ pr_status pr_model_set_method(pr_model *model, const pr_method *method,
     return method->begin(model->store, &model->config, options, &model->state, err);
 }
 
+pr_status pr_model_flip(pr_model *model, pr_error *err) {
+    return model->method->flip ? model->method->flip(model->store, model->state, err) : PR_OK;
+}
+
 pr_status pr_model_end_method(pr_model *model, pr_error *err) {
     if (!model->state) return PR_OK;
     pr_status status = model->method->end(model->store, model->state, err);

@@ -49,6 +49,9 @@ pr_status pr_model_set_labels(pr_model *model, const char *const *names, int32_t
 pr_status pr_model_set_method(pr_model *model, const pr_method *method,
                               const pr_method_options *options, pr_error *err);
 
+/* What the method does right before what is primed freezes; it must train then. */
+pr_status pr_model_flip(pr_model *model, pr_error *err);
+
 /* Brings the parameters back to a model's own arrangement, where the method had another: before the
  * model is saved, and once no graph looks at it. The model is a plain one then. */
 pr_status pr_model_end_method(pr_model *model, pr_error *err);

@@ -246,13 +246,13 @@ static pr_phase_report phase_report(const run *r) {
 
 /* From phase 0 to phase 1. */
 static pr_status make_flip(run *r, pr_error *err) {
-    const pr_model *m = r->model;
+    pr_model *m = r->model;
     const pr_plan_report *before = pr_trainer_report(r->trainer);
     pr_flip_report report = {.step = r->at.step, .per_epoch = r->per_epoch};
     size_t all;
     if (before) report.before = *before;
     pr_store_totals(m->store, &all, &report.trained_before);
-    pr_status status = m->method->flip ? m->method->flip(m->store, m->state, err) : PR_OK;
+    pr_status status = pr_model_flip(m, err);
     if (status == PR_OK) status = set_flags(r, 1, err);
     if (status == PR_OK) status = pr_trainer_prepare(r->trainer, r->largest, err);
     if (status != PR_OK) return status;
