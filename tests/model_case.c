@@ -113,15 +113,24 @@ static pr_status set_head(model_case *c, pr_error *err) {
 }
 
 static pr_status set_method(model_case *c, pr_error *err) {
-    int32_t rank = 0;
-    const pr_method *learner = pr_method_find("learner");
-    pr_method_options options = learner->defaults;
-    pr_status status = copy(model_case_find(c, "rank"), "rank", "I32", 1, &rank, err);
-    if (status != PR_OK || rank == 0) return status;
-    options.size = rank;
-    options.prime = 1;
-    status = copy(model_case_find(c, "scale"), "scale", "F32", 1, &options.scale, err);
-    return status == PR_OK ? pr_model_set_method(c->model, learner, &options, err) : status;
+    char name[32] = "";
+    float retain = 0.0f;
+    const pr_stored *text = model_case_find(c, "method");
+    size_t length = text && text->count < sizeof name ? text->count : 0;
+    pr_status status = copy(text, "method", "U8", length, name, err);
+    const pr_method *method = pr_method_find(name);
+    if (status == PR_OK && !method) {
+        status = pr_fail(err, PR_BAD_FILE, "the case's method '%s' is none", name);
+    }
+    if (status != PR_OK) return status;
+    pr_method_options o = method->defaults;
+    status = copy(model_case_find(c, "size"), "size", "I32", 1, &o.size, err);
+    if (status == PR_OK)
+        status = copy(model_case_find(c, "scale"), "scale", "F32", 1, &o.scale, err);
+    if (status == PR_OK)
+        status = copy(model_case_find(c, "retain"), "retain", "F32", 1, &retain, err);
+    o.retain = (double)retain;
+    return status == PR_OK ? pr_model_set_method(c->model, method, &o, err) : status;
 }
 
 static pr_status set_start(model_case *c, pr_error *err) {
@@ -154,6 +163,8 @@ static pr_status open_model(model_case *c, const char *model, pr_error *err) {
 /* ---- what it computes ---- */
 
 static pr_status set_phase(model_case *c, int32_t step, pr_error *err) {
+    pr_status status = step > 0 && step == c->flip ? pr_model_flip(c->model, err) : PR_OK;
+    if (status != PR_OK) return status;
     return pr_method_phase(c->model->method, c->model->store, step >= c->flip, err);
 }
 
@@ -214,11 +225,75 @@ pr_status model_case_logits(model_case *c, int32_t batch, float *out, pr_error *
                                err);
 }
 
-pr_status model_case_gradient(model_case *c, const char *name, float *out, pr_error *err) {
+/* ---- leaves ---- */
+
+static const char kept_suffix[] = ".kept";
+
+/* The number of the leaf that holds a parameter's first nodes; -1 for one that is whole. */
+static int kept_leaf(const model_case *c, const char *name) {
+    char kept[96];
+    snprintf(kept, sizeof kept, "%s%s", name, kept_suffix);
+    return pr_store_find(c->model->store, kept);
+}
+
+/* Whether a row of its leaves is a column of the parameter. */
+static bool is_transposed(const char *name) {
+    return pr_glob("blk.*.ffn_down.weight", name);
+}
+
+bool model_case_shape(const model_case *c, int param, pr_shape *shape) {
+    const pr_param *p = pr_store_param(c->model->store, param);
+    int kept = kept_leaf(c, p->name);
+    *shape = p->shape;
+    if (kept >= 0) shape->dim[0] += pr_store_param(c->model->store, kept)->shape.dim[0];
+    if (kept >= 0 && is_transposed(p->name)) {
+        *shape = pr_shape_2(shape->dim[1], shape->dim[0]);
+    }
+    return !pr_glob("*.kept", p->name);
+}
+
+static pr_status leaf_gradient(model_case *c, const char *name, float *out, pr_error *err) {
     pr_feed feeds[PR_BERT_FEEDS];
     const pr_batch *b = &c->batch[0];
     return pr_trainer_gradient(c->trainer, pr_graph_find(c->g, name), b->extent, feeds,
                                feed(c, b, feeds), out, err);
+}
+
+/* (nodes, width) to (width, nodes) */
+static void transpose(const float *rows, int64_t nodes, int64_t width, float *out) {
+    for (int64_t i = 0; i < nodes; i++) {
+        for (int64_t j = 0; j < width; j++)
+            out[j * nodes + i] = rows[i * width + j];
+    }
+}
+
+pr_status model_case_gradient(model_case *c, const char *name, float *out, pr_error *err) {
+    const pr_store *store = c->model->store;
+    int kept = kept_leaf(c, name), rest = pr_store_find(store, name);
+    if (kept < 0) return leaf_gradient(c, name, out, err);
+    const pr_param *first = pr_store_param(store, kept), *second = pr_store_param(store, rest);
+    float *rows = pr_alloc(first->bytes + second->bytes, 1);
+    if (!rows) return pr_fail_memory(err, name, first->bytes + second->bytes);
+    size_t n = first->bytes / sizeof *rows;
+    pr_status status = leaf_gradient(c, first->name, rows, err);
+    if (status == PR_OK) status = leaf_gradient(c, name, rows + n, err);
+    if (is_transposed(name)) {
+        int64_t nodes = first->shape.dim[0] + second->shape.dim[0];
+        transpose(rows, nodes, first->shape.dim[1], out);
+    } else {
+        memcpy(out, rows, first->bytes + second->bytes);
+    }
+    pr_free(rows);
+    return status;
+}
+
+/* ---- the run ---- */
+
+static void drop_graph(model_case *c) {
+    pr_trainer_free(c->trainer);
+    pr_graph_free(c->g);
+    c->trainer = NULL;
+    c->g = NULL;
 }
 
 pr_status model_case_train(model_case *c, float *losses, pr_error *err) {
@@ -231,5 +306,7 @@ pr_status model_case_train(model_case *c, float *losses, pr_error *err) {
         status =
             pr_trainer_step(c->trainer, b->extent, feeds, feed(c, b, feeds), &losses[step], err);
     }
-    return status == PR_OK ? pr_trainer_catch_up(c->trainer, err) : status;
+    if (status == PR_OK) status = pr_trainer_catch_up(c->trainer, err);
+    drop_graph(c);
+    return status == PR_OK ? pr_model_end_method(c->model, err) : status;
 }

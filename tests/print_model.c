@@ -41,8 +41,10 @@ static pr_status print(const source *s, pr_outgoing *list, const char *path, pr_
     }
     for (int i = 0; c->steps > 0 && i < pr_store_count(store) && status == PR_OK; i++) {
         const pr_param *p = pr_store_param(store, i);
+        pr_shape shape;
         snprintf(name, sizeof name, "gradient.%s", p->name);
-        if (p->require_grad) status = add(list, s, name, p->shape, err);
+        bool whole = model_case_shape(c, i, &shape);
+        if (whole && p->require_grad) status = add(list, s, name, shape, err);
     }
     if (c->steps > 0 && status == PR_OK) {
         status = add(list, s, "losses", pr_shape_1(c->steps), err);

@@ -3,8 +3,9 @@ writes golden files with, and what check_peer.py holds whole models to.
 
 A case is a dict of arrays, which go to and fro as safetensors (tests/model_case.h is its other
 side):
-    rank, scale          of the learners; rank 0: every parameter trains
-    rate, steps, flip    of the run; in its first `flip` steps the attention's weights train too
+    method               its name, as bytes
+    size, scale, retain  its options; what means nothing to a method is 0
+    rate, steps, flip    of the run; in its first `flip` steps what is primed trains too
     labels               of the head; 1: regression. Absent: the head that the model has
     batch.K.ids, .types, .offsets, .labels      packed sentences
     start.NAME           the value that a parameter starts from; the model's own where it is absent
@@ -13,6 +14,7 @@ and what comes of it:
     gradient.NAME        of each parameter that trains in the first step, on batch 0
     losses               of the steps; step s takes batch s mod (number of batches)
     final.NAME           the parameters that trained, after the last step
+Names and shapes are those of a model's file, however Primer arranges parameters in a run.
 """
 import re
 
@@ -52,9 +54,23 @@ DISTILBERT = [
     (r'classifier', 'cls.output'),
 ]
 LINEAR = r'blk\.\d+\.(attn_q|attn_k|attn_v|attn_output|ffn_up|ffn_down)'
-TRAINED = re.compile(rf'{LINEAR}\.(bias|weight\.lora_[ab])|'
-                     r'blk\.\d+\.\w+_norm\.(weight|bias)|cls\..+')
-PRIMED = re.compile(r'blk\.\d+\.attn_(q|k|v|output)\.weight')
+NORM = r'blk\.\d+\.(attn_output_norm|layer_output_norm)'
+# What trains in all steps, by method; the head always does.
+BESIDE_LINEAR = rf'{LINEAR}\.(bias|weight\.lora_[ab])|{NORM}\.(weight|bias)'
+ADAPTERS = rf'blk\.\d+\.adapter_.*|{NORM}\.(weight|bias)'
+TRAINED = {
+    'full': '.*',
+    'learner': BESIDE_LINEAR,
+    'lora': BESIDE_LINEAR,
+    'bitfit': rf'{LINEAR}\.bias|{NORM}\.bias|token_embd_norm\.bias',
+    'adapter': ADAPTERS,
+    'parallel': ADAPTERS,
+    'freeze-ffn': r'blk\.\d+\.(attn_(q|k|v|output)\.weight)|'
+                  rf'{LINEAR}\.bias|{NORM}\.(weight|bias)',
+    'far': '.*',
+}
+# What trains before the flip too. FAR's flip is within parameters.
+PRIMED = {'learner': r'blk\.\d+\.attn_(q|k|v|output)\.weight'}
 
 
 def primer_name(name):
@@ -65,20 +81,6 @@ def primer_name(name):
     raise ValueError(f'{name}: a name that Primer does not know')
 
 
-class Learner(torch.nn.Module):
-    """y = W x + b + s P2 P1 x."""
-
-    def __init__(self, linear, down, up, scale):
-        super().__init__()
-        self.linear, self.scale = linear, scale
-        self.down = torch.nn.Parameter(down)
-        self.up = torch.nn.Parameter(up)
-
-    def forward(self, x):
-        low = functional.linear(functional.linear(x, self.down), self.up)
-        return self.linear(x) + self.scale * low
-
-
 class Peer:
     """A *ForSequenceClassification with its dropout off, its parameters by Primer's names."""
 
@@ -87,34 +89,73 @@ class Peer:
         self.dtype = model.classifier.weight.dtype
         self.linear = {primer_name(name): module for name, module in model.named_modules()
                        if isinstance(module, torch.nn.Linear)}
+        self.layers = sum(name.endswith('ffn_up') for name in self.linear)
         self.parameter = {}
         for name, value in model.named_parameters():
             module, last = name.rsplit('.', 1)
             self.parameter[f'{primer_name(module)}.{last}'] = value
 
-    def add_learners(self, rank, scale, generator):
-        """Both factors are drawn: a P2 of zeros would hide whether P1's gradient is right."""
-        for path, module in list(self.model.named_modules()):
-            name = primer_name(path) if isinstance(module, torch.nn.Linear) else ''
-            if not re.fullmatch(LINEAR, name):
-                continue
-            draw = [generator.standard_normal(shape) * 0.5 / np.sqrt(shape[1])
-                    for shape in ((rank, module.in_features), (module.out_features, rank))]
-            factors = [torch.tensor(d.astype(np.float32), dtype=self.dtype) for d in draw]
-            learner = Learner(module, *factors, scale)
-            parent, last = path.rsplit('.', 1)
-            setattr(self.model.get_submodule(parent), last, learner)
-            self.parameter[f'{name}.weight.lora_a'] = learner.down
-            self.parameter[f'{name}.weight.lora_b'] = learner.up
+    def draw(self, name, shape, generator):
+        """A new parameter."""
+        scale = 0.5 / np.sqrt(shape[1]) if len(shape) > 1 else 0.2
+        values = (generator.standard_normal(shape) * scale).astype(np.float32)
+        self.parameter[name] = torch.nn.Parameter(torch.tensor(values, dtype=self.dtype))
+        return self.parameter[name]
 
-    def require_grad(self, full, primed):
+    def add(self, method, size, scale, generator):
+        """What a method adds, all of it drawn: where the second of two factors is zero nothing
+        shows whether the first one's gradient is right."""
+        for name, module in self.linear.items():
+            if method in ('learner', 'lora') and re.fullmatch(LINEAR, name):
+                self.add_low_rank(name, module, size, scale, generator)
+            if method == 'adapter' and re.search(r'attn_output|ffn_down', name):
+                adapter = name.replace('attn_output', 'adapter_attn').replace('ffn_down',
+                                                                              'adapter_ffn')
+                branch = self.draw_bottleneck(adapter, module.out_features, size, functional.gelu,
+                                              generator)
+                module.register_forward_hook(lambda _, x, y, f=branch: y + f(y))
+            if method == 'parallel' and name.endswith('ffn_up'):
+                adapter = name.replace('ffn_up', 'adapter')
+                branch = self.draw_bottleneck(adapter, module.in_features, size, functional.relu,
+                                              generator)
+                self.put_beside_ffn(name, branch, scale)
+
+    def add_low_rank(self, name, module, size, scale, generator):
+        """W x + b + s P2 P1 x."""
+        p1 = self.draw(f'{name}.weight.lora_a', (size, module.in_features), generator)
+        p2 = self.draw(f'{name}.weight.lora_b', (module.out_features, size), generator)
+        module.register_forward_hook(
+            lambda _, x, y: y + scale * functional.linear(functional.linear(x[0], p1), p2))
+
+    def draw_bottleneck(self, name, width, size, between, generator):
+        """W2 f(W1 x + b1) + b2."""
+        w1, b1, w2, b2 = (self.draw(f'{name}_{part}', shape, generator) for part, shape in (
+            ('down.weight', (size, width)), ('down.bias', (size,)),
+            ('up.weight', (width, size)), ('up.bias', (width,))))
+        return lambda x: functional.linear(between(functional.linear(x, w1, b1)), w2, b2)
+
+    def put_beside_ffn(self, up, branch, scale):
+        """FFN(x) + s branch(x): x is what goes into ffn_up, the sum what comes out of ffn_down."""
+        kept = {}
+        self.linear[up].register_forward_pre_hook(lambda _, x: kept.update(x=x[0]))
+        self.linear[up.replace('ffn_up', 'ffn_down')].register_forward_hook(
+            lambda _, x, y: y + scale * branch(kept['x']))
+
+    def require_grad(self, method, primed):
         for name, p in self.parameter.items():
-            trains = full or TRAINED.fullmatch(name) or (primed and PRIMED.fullmatch(name))
-            p.requires_grad_(bool(trains))
+            patterns = [TRAINED[method], r'cls\..+'] + [PRIMED.get(method, '')] * primed
+            p.requires_grad_(any(re.fullmatch(pattern, name) for pattern in patterns))
             p.grad = None
 
     def trained(self):
         return {name: p for name, p in self.parameter.items() if p.requires_grad}
+
+    def nodes(self, layer, of=lambda p: p.data):
+        """The three parts of the hidden nodes of a feed-forward, a row a node, as views: rows of
+        ffn_up, its biases, columns of ffn_down."""
+        up, bias, down = (of(self.parameter[f'blk.{layer}.{part}'])
+                          for part in ('ffn_up.weight', 'ffn_up.bias', 'ffn_down.weight'))
+        return up, bias[:, None], down.T
 
     def logits(self, batch):
         ids, types, offsets = (batch[k].astype(np.int64) for k in ('ids', 'types', 'offsets'))
@@ -136,10 +177,50 @@ class Peer:
         return functional.cross_entropy(logits, labels.long())
 
 
+class Far:
+    """FAR's nodes: from the flip on all but those that moved most are held where they are. The
+    choice must not hang on a difference of margin or less."""
+
+    def __init__(self, peer, retain, margin):
+        self.peer, self.retain, self.margin = peer, retain, margin
+        self.start = [torch.cat(peer.nodes(layer), 1) for layer in range(peer.layers)]
+        self.held = []  # of each layer
+
+    def flip(self):
+        for layer, start in enumerate(self.start):
+            nodes = self.peer.nodes(layer)
+            distance = (torch.cat(nodes, 1) - start).abs().sum(1)
+            order = torch.argsort(distance, descending=True, stable=True)
+            kept = max(1, round(self.retain / 100 * len(order)))
+            rest = order[kept:]
+            if distance[order[kept - 1]] - distance[rest[0]] < self.margin:
+                raise ValueError(f'block {layer}: two nodes moved too nearly as far to choose one')
+            self.held.append((layer, rest, [part[rest] for part in nodes]))
+
+    def hold_gradients(self):
+        for layer, rest, _ in self.held:
+            for part in self.peer.nodes(layer, lambda p: p.grad):
+                part[rest] = 0
+
+    def hold_values(self):
+        """AdamW's moments and decay move what has no gradient too."""
+        for layer, rest, values in self.held:
+            for part, value in zip(self.peer.nodes(layer), values):
+                part[rest] = value
+
+
 def settings(**values):
     """The numbers of a case, as arrays of one."""
     return {name: np.array([value], np.float32 if isinstance(value, float) else np.int32)
             for name, value in values.items()}
+
+
+def bytes_of(text):
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def method_of(case):
+    return bytes(case['method']).decode()
 
 
 def batches_of(case):
@@ -153,11 +234,12 @@ def array(tensor):
     return tensor.detach().to(torch.float32).numpy().copy()
 
 
-def train(peer, case):
+def train(peer, case, margin):
     """The losses of the run: AdamW, linear decay, clipping, and the flip."""
-    full, steps, batches = not int(case['rank'][0]), int(case['steps'][0]), batches_of(case)
+    method, steps, batches = method_of(case), int(case['steps'][0]), batches_of(case)
     rate, flip = float(case['rate'][0]), int(case['flip'][0])
-    peer.require_grad(full, primed=flip > 0)
+    far = Far(peer, float(case['retain'][0]), margin) if method == 'far' else None
+    peer.require_grad(method, primed=flip > 0)
     trained = peer.trained().values()
     optimizer = torch.optim.AdamW([
         {'params': [p for p in trained if p.ndim > 1], 'weight_decay': 0.01},
@@ -165,28 +247,34 @@ def train(peer, case):
     losses = []
     for step in range(steps):
         if step == flip:
-            peer.require_grad(full, primed=False)
+            peer.require_grad(method, primed=False)
+            if far:
+                far.flip()
         for group in optimizer.param_groups:
             group['lr'] = rate * (steps - step) / steps
         optimizer.zero_grad()
         loss = peer.loss(batches[step % len(batches)])
         loss.backward()
+        if far:
+            far.hold_gradients()
         torch.nn.utils.clip_grad_norm_(peer.trained().values(), 1.0)
         optimizer.step()
+        if far:
+            far.hold_values()
         losses.append(loss.item())
     return np.array(losses, dtype=np.float32)
 
 
-def solve(peer, case):
+def solve(peer, case, margin=0.0):
     """What comes of a case, without the last weights: the model has them afterwards."""
     out = {}
     batches = batches_of(case)
     with torch.no_grad():
         for k, batch in enumerate(batches):
             out[f'logits.{k}'] = array(peer.logits(batch))
-    peer.require_grad(not int(case['rank'][0]), primed=int(case['flip'][0]) > 0)
+    peer.require_grad(method_of(case), primed=int(case['flip'][0]) > 0)
     peer.loss(batches[0]).backward()
     for name, p in peer.trained().items():
         out[f'gradient.{name}'] = array(p.grad)
-    out['losses'] = train(peer, case)
+    out['losses'] = train(peer, case, margin)
     return out

@@ -26,6 +26,16 @@ SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
 LENGTHS = [[7, 3, 12, 5], [24], [2, 17, 1, 9, 4, 6]]
 STEPS, FLIP = 10, 5
 RATE = 2e-3
+METHODS = list(torch_model.TRAINED)
+# Of each method (size, scale by kind, retain); what is not here is all 0.
+OPTIONS = {'learner': (4, {'bert': 1.75, 'distilbert': 1.0}, 0.0),
+           'lora': (3, {'bert': 0.5, 'distilbert': 2.5}, 0.0),
+           'adapter': (5, {'bert': 1.0, 'distilbert': 1.0}, 0.0),
+           'parallel': (6, {'bert': 4.0, 'distilbert': 4.0}, 0.0),
+           'far': (0, {'bert': 0.0, 'distilbert': 0.0}, 18.5)}  # 5.18 of 28 nodes, 6.66 of 36
+REGRESSION = 'full', 'learner'  # have a case of it beside that of classes
+FINAL = 'full', 'learner', 'far'  # have the last weights beside the losses
+MARGIN = 1e-4  # between the distances of FAR's last node that is kept and its first that is not
 
 
 def make_model(kind):
@@ -67,25 +77,27 @@ def make_batches(generator, kind, regression):
     return case
 
 
-def make_case(kind, learner, regression):
-    generator = np.random.default_rng([kind == 'bert', learner, regression])
+def make_case(kind, method, head):
+    regression = head == 'regression'
+    generator = np.random.default_rng([kind == 'bert', METHODS.index(method), regression])
     model = transformers.AutoModelForSequenceClassification.from_pretrained(
         FOLDER / kind, attn_implementation='eager')
     if regression:
         model.classifier = torch.nn.Linear(16, 1)
     peer = torch_model.Peer(model.double())
-    scale = 1.75 if kind == 'bert' else 1.0
-    if learner:
-        peer.add_learners(4, scale, generator)
-    given = [n for n in peer.parameter if '.lora_' in n or (regression and 'cls.output' in n)]
-    case = torch_model.settings(rank=4 * learner, scale=scale, rate=RATE, steps=STEPS, flip=FLIP,
-                                labels=1 if regression else LABELS)
-    case |= make_batches(generator, kind, regression)
-    case |= {f'start.{name}': torch_model.array(peer.parameter[name]) for name in given}
-    out = torch_model.solve(peer, case)
-    trained = [] if regression else [n[9:] for n in out if n.startswith('gradient.')]
-    final = {f'final.{name}': torch_model.array(peer.parameter[name]) for name in trained}
-    return case | out | final
+    size, scale, retain = OPTIONS.get(method, (0, {kind: 0.0}, 0.0))
+    own = set(peer.parameter)
+    peer.add(method, size, scale[kind], generator)
+    case = torch_model.settings(size=size, scale=scale[kind], retain=retain, rate=RATE,
+                                steps=STEPS, flip=FLIP, labels=1 if regression else LABELS)
+    case |= {'method': torch_model.bytes_of(method)} | make_batches(generator, kind, regression)
+    case |= {f'start.{name}': torch_model.array(p) for name, p in peer.parameter.items()
+             if name not in own or (regression and 'cls.output' in name)}
+    out = torch_model.solve(peer, case, MARGIN)
+    trained = [n[9:] for n in out if n.startswith('gradient.')]
+    if method in FINAL and not regression:
+        out |= {f'final.{name}': torch_model.array(peer.parameter[name]) for name in trained}
+    return case | out
 
 
 def main():
@@ -93,9 +105,10 @@ def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     for kind in 'bert', 'distilbert':
         save_model(kind, make_model(kind))
-    for kind, method, head in itertools.product(('bert', 'distilbert'), ('full', 'learner'),
-                                                ('classes', 'regression')):
-        case = make_case(kind, method == 'learner', head == 'regression')
+    cases = [(method, head) for method in METHODS for head in ('classes', 'regression')
+             if head == 'classes' or method in REGRESSION]
+    for kind, (method, head) in itertools.product(('bert', 'distilbert'), cases):
+        case = make_case(kind, method, head)
         print(f'{kind} {method} {head}:', ' '.join(f'{x:.4f}' for x in case['losses']))
         save_file(case, FOLDER / f'{kind}-{method}-{head}.safetensors')
 
