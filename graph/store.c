@@ -213,17 +213,36 @@ static pr_status own(pr_store *store, entry *e, pr_error *err) {
     return PR_OK;
 }
 
-pr_status pr_store_write(pr_store *store, int index, const float *host, pr_error *err) {
-    if (!has(store, index)) return no_such(index, err);
-    entry *e = &store->entry[index];
+/* Copies `bytes` of the host to where `at` bytes of the parameter lie before them. */
+static pr_status write_part(pr_store *store, entry *e, size_t at, size_t bytes, const float *host,
+                            pr_error *err) {
     bool was_protected = e->protected;
     pr_status status = own(store, e, err);
     if (status == PR_OK) status = protect(store, e, false, err);
     if (status != PR_OK) return status;
-    status = store->backend->upload(store->backend, e->p.data, host, e->p.bytes);
+    status = store->backend->upload(store->backend, (char *)e->p.data + at, host, bytes);
     if (status != PR_OK) pr_fail(err, status, "parameter '%s' could not be written", e->p.name);
     pr_status closed = protect(store, e, was_protected, err);
     return status != PR_OK ? status : closed;
+}
+
+pr_status pr_store_write(pr_store *store, int index, const float *host, pr_error *err) {
+    if (!has(store, index)) return no_such(index, err);
+    entry *e = &store->entry[index];
+    return write_part(store, e, 0, e->p.bytes, host, err);
+}
+
+pr_status pr_store_write_rows(pr_store *store, int index, int64_t row, int64_t n, const float *host,
+                              pr_error *err) {
+    if (!has(store, index)) return no_such(index, err);
+    entry *e = &store->entry[index];
+    int64_t rows = e->p.shape.dim[0];
+    if (row < 0 || n < 0 || row > rows || n > rows - row) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "parameter '%s' has no %lld rows from %lld on",
+                       e->p.name, (long long)n, (long long)row);
+    }
+    size_t bytes = e->p.bytes / (size_t)rows;
+    return write_part(store, e, (size_t)row * bytes, (size_t)n * bytes, host, err);
 }
 
 pr_status pr_store_read(const pr_store *store, int index, float *host, pr_error *err) {

@@ -67,11 +67,14 @@ const pr_param *pr_store_param(const pr_store *store, int index);
 
 /* Copies `bytes` (the whole parameter) from the host into the store's own memory. */
 pr_status pr_store_write(pr_store *store, int index, const float *host, pr_error *err);
+/* Copies n rows (slices of the first dimension) from the host, from number `row` on. */
+pr_status pr_store_write_rows(pr_store *store, int index, int64_t row, int64_t n, const float *host,
+                              pr_error *err);
 /* Copies the whole parameter to the host. */
 pr_status pr_store_read(const pr_store *store, int index, float *host, pr_error *err);
 
-/* Exchanges a row (a slice of the first dimension) of one parameter with a row of another, their
- * moments with them. Both must be the store's own and train, and have rows of one size. */
+/* Exchanges a row of one parameter with a row of another, their moments with them. Both must train,
+ * or neither, and have rows of one size. */
 pr_status pr_store_swap_rows(pr_store *store, int a, int64_t row_a, int b, int64_t row_b,
                              pr_error *err);
 

@@ -242,6 +242,146 @@ static void a_renewed_parameter_is_as_if_just_added(void **state) {
     assert_int_equal(pr_store_param(w->store, 1)->shape.dim[1], 5);
 }
 
+static void rows_are_written_alone(void **state) {
+    world *w = *state;
+    const float rows[] = {7, 8, 9, 10};
+    pr_error err = {0};
+    assert_int_equal(pr_store_write_rows(w->store, 0, 1, 1, rows, NULL), PR_OK);
+    assert_int_equal(pr_store_write_rows(w->store, 1, 2, 4, rows, NULL), PR_OK);
+    assert_memory_equal(pr_store_param(w->store, 0)->data, ((float[]){1, 2, 3, 7, 8, 9}), BYTES);
+    assert_memory_equal(pr_store_param(w->store, 1)->data, ((float[]){0, 0, 7, 8, 9, 10}), BYTES);
+    assert_true(mapped[3] == 4.0f);
+    assert_int_equal(pr_store_settle(w->store, 0, NULL), PR_OK);
+    assert_int_equal(pr_store_write_rows(w->store, 0, 0, 1, rows, NULL), PR_OK);
+    assert_false(is_writable(pr_store_param(w->store, 0)->data));
+    const struct {
+        int index;
+        int64_t row, n;
+    } bad[] = {{0, -1, 1}, {0, 0, 3}, {0, 2, 1}, {0, 0, -1}, {0, INT64_MAX, 1}, {0, 1, INT64_MAX}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        err = (pr_error){0};
+        assert_int_equal(
+            pr_store_write_rows(w->store, bad[i].index, bad[i].row, bad[i].n, rows, &err),
+            PR_BAD_ARGUMENT);
+        assert_non_null(strstr(err.message, "'a.weight' has no"));
+    }
+    assert_int_equal(pr_store_write_rows(w->store, 2, 0, 1, rows, NULL), PR_BAD_ARGUMENT);
+    assert_memory_equal(pr_store_param(w->store, 0)->data, ((float[]){7, 8, 9, 7, 8, 9}), BYTES);
+}
+
+/* ---- rows that change places ---- */
+
+/* A further parameter of rows of three, whose numbers and moments are told from a.weight's. */
+static int add_other(world *w, bool moments) {
+    static const float values[] = {10, 20, 30, 40, 50, 60, 70, 80, 90};
+    int other = pr_store_add(w->store, "b.weight", pr_shape_2(3, 3), NULL, NULL);
+    assert_int_equal(pr_store_write(w->store, other, values, NULL), PR_OK);
+    pr_store_require_grad(w->store, "*.weight", true, NULL);
+    assert_int_equal(pr_store_settle(w->store, 0, NULL), PR_OK);
+    for (int slot = PR_STATE_FIRST; moments && slot <= PR_STATE_SECOND; slot++) {
+        const int index[] = {0, other};
+        for (int k = 0; k < 2; k++) {
+            const pr_param *p = pr_store_param(w->store, index[k]);
+            pr_store_make_state(w->store, index[k], (pr_state_slot)slot, p->bytes, NULL);
+            float *m = p->state[slot];
+            for (size_t i = 0; i < p->bytes / sizeof *m; i++)
+                m[i] = p->data[i] + 0.25f * (float)(slot + 1);
+        }
+    }
+    return other;
+}
+
+static void rows_change_places(void **state) {
+    world *w = *state;
+    static const float a[] = {1, 2, 3, 70, 80, 90}, b[] = {10, 20, 30, 40, 50, 60, 4, 5, 6};
+    int other = add_other(w, true);
+    assert_int_equal(pr_store_swap_rows(w->store, 0, 1, other, 2, NULL), PR_OK);
+    const pr_param *p = pr_store_param(w->store, 0), *q = pr_store_param(w->store, other);
+    assert_memory_equal(p->data, a, sizeof a);
+    assert_memory_equal(q->data, b, sizeof b);
+    for (int slot = PR_STATE_FIRST; slot <= PR_STATE_SECOND; slot++) {
+        const float *m = p->state[slot], *n = q->state[slot], more = 0.25f * (float)(slot + 1);
+        for (int i = 0; i < ELEMENTS; i++)
+            assert_true(m[i] == a[i] + more);
+        for (int i = 0; i < 9; i++)
+            assert_true(n[i] == b[i] + more);
+    }
+    assert_true(mapped[3] == 4.0f);
+}
+
+static void frozen_rows_change_places_too(void **state) {
+    world *w = *state;
+    int other = add_other(w, true);
+    pr_store_require_grad(w->store, "*", false, NULL);
+    assert_int_equal(pr_store_settle(w->store, 1, NULL), PR_OK);
+    assert_int_equal(pr_store_swap_rows(w->store, other, 0, 0, 0, NULL), PR_OK);
+    const pr_param *p = pr_store_param(w->store, 0), *q = pr_store_param(w->store, other);
+    assert_memory_equal(p->data, ((float[]){10, 20, 30, 4, 5, 6}), BYTES);
+    assert_memory_equal(q->data, ((float[]){1, 2, 3, 40, 50, 60, 70, 80, 90}), q->bytes);
+    assert_false(is_writable(p->data) || is_writable(q->data));
+    assert_null(p->state[PR_STATE_FIRST]);
+}
+
+static void rows_that_do_not_match_stay(void **state) {
+    world *w = *state;
+    int other = add_other(w, false);
+    const pr_param *p = pr_store_param(w->store, 0), *q = pr_store_param(w->store, other);
+    const struct {
+        int a, row_a, b, row_b;
+    } bad[] = {
+        {0, 2, other, 0},  {0, -1, other, 0}, {0, 0, other, 3},
+        {0, 0, other, -1}, {0, 0, 1, 0}, /* one number a row */
+        {0, 0, 0, 1},      {0, 0, 7, 0},      {-1, 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        pr_error err = {0};
+        assert_int_equal(
+            pr_store_swap_rows(w->store, bad[i].a, bad[i].row_a, bad[i].b, bad[i].row_b, &err),
+            PR_BAD_ARGUMENT);
+        assert_non_null(strstr(err.message, "can't change places"));
+    }
+    /* One trains, the other does not; one has moments; one is updated row by row. */
+    pr_store_require_grad(w->store, "b.weight", false, NULL);
+    assert_int_equal(pr_store_swap_rows(w->store, 0, 0, other, 0, NULL), PR_BAD_ARGUMENT);
+    pr_store_require_grad(w->store, "b.weight", true, NULL);
+    pr_store_make_state(w->store, 0, PR_STATE_SECOND, p->bytes, NULL);
+    assert_int_equal(pr_store_swap_rows(w->store, 0, 0, other, 0, NULL), PR_BAD_ARGUMENT);
+    pr_store_make_state(w->store, other, PR_STATE_SECOND, q->bytes, NULL);
+    pr_store_make_state(w->store, other, PR_STATE_ROWS, 3 * sizeof(int32_t), NULL);
+    assert_int_equal(pr_store_swap_rows(w->store, 0, 0, other, 0, NULL), PR_BAD_ARGUMENT);
+    assert_memory_equal(p->data, mapped, BYTES);
+    assert_true(q->data[0] == 10.0f);
+}
+
+/* ---- forgetting ---- */
+
+static void what_is_truncated_was_never_there(void **state) {
+    world *w = *state;
+    size_t all, trained;
+    int other = add_other(w, true);
+    assert_int_equal(pr_store_truncate(w->store, 4, NULL), PR_BAD_ARGUMENT);
+    assert_int_equal(pr_store_truncate(w->store, -1, NULL), PR_BAD_ARGUMENT);
+    assert_int_equal(pr_store_truncate(w->store, 3, NULL), PR_OK);
+    assert_int_equal(pr_store_count(w->store), 3);
+    assert_int_equal(pr_store_truncate(w->store, 2, NULL), PR_OK);
+    assert_int_equal(pr_store_count(w->store), 2);
+    assert_int_equal(pr_store_find(w->store, "b.weight"), -1);
+    assert_null(pr_store_param(w->store, other));
+    pr_store_totals(w->store, &all, &trained);
+    assert_int_equal(all, 12);
+    assert_int_equal(trained, 6);
+    assert_int_equal(pr_store_require_grad(w->store, "b*", true, NULL), PR_BAD_ARGUMENT);
+    assert_int_equal(pr_store_find(w->store, "a.weight"), 0);
+    /* The name is free again, and its parameter a new one. */
+    assert_int_equal(pr_store_add(w->store, "b.weight", pr_shape_1(2), NULL, NULL), other);
+    const pr_param *p = pr_store_param(w->store, other);
+    assert_true(p->bytes == 2 * sizeof(float) && p->data[0] == 0.0f && !p->require_grad);
+    assert_null(p->state[PR_STATE_FIRST]);
+    assert_int_equal(pr_store_find(w->store, "b.weight"), other);
+    pr_store_totals(w->store, &all, &trained);
+    assert_int_equal(all, 14);
+}
+
 static bool live_through_a_flip(void *context) {
     pr_backend *backend = context;
     pr_error err = {0};
@@ -259,6 +399,8 @@ static bool live_through_a_flip(void *context) {
     ok = ok && pr_store_make_state(store, 3, PR_STATE_FIRST, BYTES, &err) == PR_OK;
     ok = ok && pr_store_require_grad(store, "p1*", false, &err) == PR_OK;
     ok = ok && pr_store_settle(store, 1, &err) == PR_OK;
+    ok = ok && pr_store_swap_rows(store, 4, 0, 5, 1, &err) == PR_OK;
+    ok = ok && pr_store_truncate(store, 15, &err) == PR_OK;
     if (!ok) assert_int_equal(err.code, PR_NO_MEMORY);
     pr_store_free(store);
     return ok;
@@ -281,6 +423,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_flip_leaves_other_moments_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(writing_owns_and_respects_read_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_renewed_parameter_is_as_if_just_added, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_are_written_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_change_places, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(frozen_rows_change_places_too, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_that_do_not_match_stay, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_truncated_was_never_there, set_up, tear_down),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
