@@ -21,6 +21,7 @@
 
 enum { UP, BIAS, DOWN, PARTS, NAME = 80 };
 static const char *const part_name[PARTS] = {"ffn_up.weight", "ffn_up.bias", "ffn_down.weight"};
+static const char kept_leaf[] = ".kept";
 
 /* One of the three parameters that are cut in two. */
 typedef struct part {
@@ -114,8 +115,8 @@ static pr_status cut(far *f, pr_store *store, int layer, int k, pr_error *err) {
     if (!rows) return pr_fail_memory(err, name, p->bytes);
     to_rows(f, k, p->start, rows);
     status = pr_store_renew(store, p->rest, leaf_shape(f, k, f->nodes - f->kept), err);
-    p->kept =
-        pr_store_add(store, name_of(name, layer, k, ".kept"), leaf_shape(f, k, f->kept), NULL, err);
+    p->kept = pr_store_add(store, name_of(name, layer, k, kept_leaf), leaf_shape(f, k, f->kept),
+                           NULL, err);
     if (status == PR_OK && p->kept < 0) status = err ? err->code : PR_NO_MEMORY;
     if (status == PR_OK) status = pr_store_write(store, p->kept, rows, err);
     if (status == PR_OK) {
@@ -306,14 +307,14 @@ static pr_tid hidden(pr_graph *g, pr_tid x, const char *block, const char *suffi
 static pr_tid feed_forward(pr_graph *g, pr_tid x, const char *block, const void *context) {
     (void)context;
     char name[NAME];
-    pr_tid rest = hidden(g, x, block, ""), kept = hidden(g, x, block, ".kept");
+    pr_tid rest = hidden(g, x, block, ""), kept = hidden(g, x, block, kept_leaf);
     snprintf(name, sizeof name, "%s.ffn_down.bias", block);
     pr_tid bias = pr_graph_param(g, name);
     snprintf(name, sizeof name, "%s.ffn_down.weight", block);
     pr_graph_scope(g, "%s.ffn_down", block);
     pr_tid y = pr_matmul(g, rest, pr_graph_param(g, name), 0, 1.0f, bias, 0);
-    snprintf(name, sizeof name, "%s.ffn_down.weight.kept", block);
-    pr_graph_scope(g, "%s.ffn_down.kept", block);
+    snprintf(name, sizeof name, "%s.ffn_down.weight%s", block, kept_leaf);
+    pr_graph_scope(g, "%s.ffn_down%s", block, kept_leaf);
     return pr_matmul(g, kept, pr_graph_param(g, name), 0, 1.0f, 0, y);
 }
 
@@ -333,4 +334,5 @@ const pr_method pr_method_far = {
     .end = end,
     .free = free_state,
     .order = order,
+    .second_leaf = kept_leaf,
 };

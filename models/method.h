@@ -56,8 +56,10 @@ typedef struct pr_method {
     /* For a method that trains a model's parameters in another arrangement; all NULL for others.
      * begin rearranges the store before a run and sets *state; flip comes right before what is
      * primed freezes; end puts the store back as it was arranged, after which state may be freed.
-     * order gives the *n numbers that a checkpoint must keep of the state, each 0 to ffn - 1, to be
-     * read or set. */
+     * order gives the *n numbers that a checkpoint must keep of the state, to be read or set: of
+     * each layer the ffn numbers 0 to ffn - 1 in some order. A parameter that begin cuts in two has
+     * its second leaf under its name and this suffix. */
+    const char *second_leaf;
     pr_status (*begin)(pr_store *store, const pr_bert_config *config,
                        const pr_method_options *options, void **state, pr_error *err);
     pr_status (*flip)(pr_store *store, void *state, pr_error *err);

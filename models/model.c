@@ -1,11 +1,14 @@
 #include "models/model.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "graph/memory.h"
 #include "models/draw.h"
 #include "models/load.h"
+
+enum { NAME = 80 };
 
 static const float initial_deviation = 0.02f; /* as transformers' initializer_range */
 
@@ -173,6 +176,29 @@ pr_status pr_model_end_method(pr_model *model, pr_error *err) {
     model->state = NULL;
     model->method = pr_methods[0];
     return PR_OK;
+}
+
+/* The name that a parameter has in the model's file. */
+static void name_in_file(const pr_model *model, const char *name, char whole[NAME]) {
+    const char *suffix = model->method->second_leaf;
+    size_t n = strlen(name), k = suffix ? strlen(suffix) : 0;
+    bool second = k && n > k && strcmp(name + n - k, suffix) == 0;
+    snprintf(whole, NAME, "%.*s", (int)(second ? n - k : n), name);
+}
+
+pr_status pr_model_require_grad(pr_model *model, const char *pattern, bool on, pr_error *err) {
+    bool any = false;
+    for (int i = 0; i < pr_store_count(model->store); i++) {
+        const char *name = pr_store_param(model->store, i)->name;
+        char whole[NAME];
+        name_in_file(model, name, whole);
+        if (!pr_glob(pattern, whole)) continue;
+        any = true;
+        pr_status status = pr_store_require_grad(model->store, name, on, err);
+        if (status != PR_OK) return status;
+    }
+    if (any) return PR_OK;
+    return pr_fail(err, PR_BAD_ARGUMENT, "no parameter's name matches '%s'", pattern);
 }
 
 pr_bert pr_model_build(const pr_model *model, pr_graph *g) {

@@ -49,7 +49,7 @@ pr_status pr_model_set_labels(pr_model *model, const char *const *names, int32_t
 pr_status pr_model_set_method(pr_model *model, const pr_method *method,
                               const pr_method_options *options, pr_error *err);
 
-/* What the method does right before what is primed freezes; it must train then. */
+/* What the method does right before what is primed freezes. */
 pr_status pr_model_flip(pr_model *model, pr_error *err);
 
 /* Brings the parameters back to a model's own arrangement, where the method had another: before the
@@ -58,6 +58,11 @@ pr_status pr_model_end_method(pr_model *model, pr_error *err);
 
 /* The forward graph; faults stick to g. */
 pr_bert pr_model_build(const pr_model *model, pr_graph *g);
+
+/* Sets requires-grad of every parameter whose name in the model's file matches the pattern
+ * (pr_glob): where the method has cut it in two, of both leaves. PR_BAD_ARGUMENT when nothing
+ * matches. */
+pr_status pr_model_require_grad(pr_model *model, const char *pattern, bool on, pr_error *err);
 
 /* Whether a parameter is the method's rather than the base's or the head's. */
 bool pr_model_is_added(const pr_model *model, int param);

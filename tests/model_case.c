@@ -227,12 +227,10 @@ pr_status model_case_logits(model_case *c, int32_t batch, float *out, pr_error *
 
 /* ---- leaves ---- */
 
-static const char kept_suffix[] = ".kept";
-
 /* The number of the leaf that holds a parameter's first nodes; -1 for one that is whole. */
 static int kept_leaf(const model_case *c, const char *name) {
     char kept[96];
-    snprintf(kept, sizeof kept, "%s%s", name, kept_suffix);
+    snprintf(kept, sizeof kept, "%s.kept", name);
     return pr_store_find(c->model->store, kept);
 }
 

@@ -212,20 +212,20 @@ static size_t planned(const pr_plan_report *p) {
     return p->weights + p->moments + p->arena;
 }
 
-static pr_status require_all(const char *const *patterns, pr_store *store, bool on, pr_error *err) {
+static pr_status require_all(const char *const *patterns, pr_model *m, bool on, pr_error *err) {
     pr_status status = PR_OK;
     for (; patterns && *patterns && status == PR_OK; patterns++)
-        status = pr_store_require_grad(store, *patterns, on, err);
+        status = pr_model_require_grad(m, *patterns, on, err);
     return status;
 }
 
 /* Sets what trains at a step: the method's choice, the user's on top. */
 static pr_status set_flags(run *r, int phase, pr_error *err) {
-    const pr_model *m = r->model;
+    pr_model *m = r->model;
     pr_status status = pr_method_begin(m->method, m->store, err);
     if (status == PR_OK) status = pr_method_phase(m->method, m->store, phase, err);
-    if (status == PR_OK) status = require_all(r->options->train, m->store, true, err);
-    return status == PR_OK ? require_all(r->options->freeze, m->store, false, err) : status;
+    if (status == PR_OK) status = require_all(r->options->train, m, true, err);
+    return status == PR_OK ? require_all(r->options->freeze, m, false, err) : status;
 }
 
 /* The phase that a step (0, 1, ...) belongs to, as pr_method_phase counts them. */

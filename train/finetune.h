@@ -24,9 +24,9 @@ typedef struct pr_finetune_options {
     int32_t save_every;     /* steps between checkpoints; 0: none but the last */
     const char *checkpoint; /* where they go, or NULL */
     const char *resume;     /* a checkpoint to go on from, or NULL */
-    /* Globs over the names of parameters, ended by NULL; NULL: none. What they match trains, or
-     * does not, from the first step to the last, whatever the method says; freeze has the last
-     * word. */
+    /* Globs over the names of parameters in the model's file, ended by NULL; NULL: none. What they
+     * match trains, or does not, from the first step to the last, whatever the method says; freeze
+     * has the last word. */
     const char *const *train;
     const char *const *freeze;
 } pr_finetune_options;
