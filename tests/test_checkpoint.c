@@ -71,14 +71,20 @@ static const char *make_checkpoint(toy_run *run) {
     return path;
 }
 
-static void assert_refused(const toy_run *run, pr_status status, const char *message) {
+/* steps: where the checkpoint says that the run stood, if it came to be read. */
+static void assert_refused_at(const toy_run *run, int32_t steps, pr_status status,
+                              const char *message) {
     toy_result result;
     pr_error err = {0};
     assert_int_equal(toy_run_make(run, &result, &err), status);
     assert_int_equal(err.code, status);
     assert_says(err.message, message);
-    assert_int_equal(result.result.steps, 0);
+    assert_int_equal(result.result.steps, steps);
     free(result.file);
+}
+
+static void assert_refused(const toy_run *run, pr_status status, const char *message) {
+    assert_refused_at(run, 0, status, message);
 }
 
 static void another_run_is_refused(void **state) {
@@ -217,6 +223,44 @@ static void a_step_outside_the_run_is_refused(void **state) {
     scene_close(&s);
 }
 
+/* The order of nodes that FAR keeps: a step after its flip it is some layers' numbers, each once.
+ */
+static void a_corrupted_order_is_refused(void **state) {
+    (void)state;
+    static const char key[] = "primer.checkpoint.order";
+    static const char said[] = "primer.checkpoint.order is no order of the model's nodes";
+    enum { HEADER = 4 + 4 + 8 /* an array, of i32, how many */ };
+    toy_run run = toy_run_default("far", STOP - 1);
+    run.model = toy_run_model(PR_BERT);
+    const int32_t ffn = toy_config(PR_BERT).ffn;
+    const char *path = make_checkpoint(&run);
+    size_t size, at = 0;
+    unsigned char *bytes = scratch_read(path, &size);
+    while (at < size && memcmp(bytes + at, key, strlen(key)) != 0)
+        at++;
+    int32_t good[2];
+    unsigned char *place = bytes + at + strlen(key) + HEADER;
+    assert_true(at + strlen(key) + HEADER + sizeof good < size);
+    memcpy(good, place, sizeof good);
+    assert_true(good[0] != good[1] && good[0] >= 0 && good[0] < ffn);
+    const int32_t bad[][2] = {{good[1], good[1]}, {good[0], good[0]}, {ffn, good[1]},
+                              {good[0], -1},      {INT32_MAX, 0},     {INT32_MIN, 0}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        memcpy(place, bad[i], sizeof good);
+        scratch_write(path, bytes, size);
+        assert_refused_at(&run, STOP, PR_BAD_FILE, said);
+    }
+    memcpy(place, good, sizeof good);
+    bytes[at]++; /* another key */
+    scratch_write(path, bytes, size);
+    assert_refused_at(&run, STOP, PR_BAD_FILE, said);
+    bytes[at]--;
+    scratch_write(path, bytes, size);
+    toy_result result = toy_run_through(&run);
+    free(result.file);
+    free(bytes);
+}
+
 static void a_checkpoint_that_cannot_be_written_ends_the_run(void **state) {
     (void)state;
     toy_run run = toy_run_default("full", 0);
@@ -253,8 +297,8 @@ static void go_on(const char *path) {
 
 static void broken_checkpoints_do_no_harm(void **state) {
     (void)state;
-    static const char *const methods[] = {"full", "learner"};
-    for (int m = 0; m < 2; m++) {
+    static const char *const methods[] = {"full", "learner", "far"};
+    for (int m = 0; m < 3; m++) {
         broken_run = toy_run_default(methods[m], 1);
         broken_run.model = toy_run_model(PR_BERT);
         const char *path = make_checkpoint(&broken_run);
@@ -284,6 +328,7 @@ int main(void) {
         cmocka_unit_test_teardown(large_seeds_are_told_apart, scratch_empty),
         cmocka_unit_test_teardown(what_is_no_checkpoint_is_refused, scratch_empty),
         cmocka_unit_test_teardown(a_step_outside_the_run_is_refused, scratch_empty),
+        cmocka_unit_test_teardown(a_corrupted_order_is_refused, scratch_empty),
         cmocka_unit_test_teardown(a_checkpoint_that_cannot_be_written_ends_the_run, scratch_empty),
         cmocka_unit_test_teardown(broken_checkpoints_do_no_harm, scratch_empty),
     };

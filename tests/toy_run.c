@@ -5,7 +5,7 @@
 #include "tests/scratch.h"
 #include "tests/test.h"
 
-enum { ROWS = 22, DEV_ROWS = 10, BATCH = 4, RANK = 4 };
+enum { ROWS = 22, DEV_ROWS = 10, BATCH = 4, RANK = 4, RETAIN = 25 };
 
 const char *toy_run_model_of(const pr_bert_config *config) {
     static char path[512];
@@ -72,6 +72,8 @@ static pr_model *open_model(const toy_run *run, pr_backend *backend) {
     pr_method_options options = method->defaults;
     if (method->takes & PR_TAKES_SIZE) options.size = RANK;
     if (method->takes & PR_TAKES_PRIME) options.prime = run->prime;
+    if (method->takes & PR_TAKES_PRIME_STEPS) options.prime_steps = run->prime;
+    if (method->takes & PR_TAKES_RETAIN) options.retain = RETAIN;
     options.seed = run->model_seed;
     if (model) pr_model_set_method(model, method, &options, &err);
     assert_string_equal(err.message, "");

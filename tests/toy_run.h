@@ -10,7 +10,7 @@ enum { RUN_EPOCHS = 3, RUN_EPOCH_STEPS = 6, RUN_STEPS = RUN_EPOCHS * RUN_EPOCH_S
 typedef struct toy_run {
     const char *model; /* a file: toy_run_model */
     const char *method;
-    int32_t prime; /* of a learner, whose rank is 4 */
+    int32_t prime; /* epochs of a learner, whose rank is 4; steps of FAR */
     uint64_t model_seed, data_seed;
     int threads;
     bool unsaved; /* the result has no file: for tests of many runs */

@@ -384,20 +384,32 @@ static pr_status load_sparse(const pr_gguf *file, pr_store *store, int64_t made,
     return status;
 }
 
-/* Any numbers may stand in a file, but the method will use them as places. */
+/* Any numbers may stand in a file, but the method will use them as places: those of a layer, each
+ * once. seen (n) is zero. */
+static bool read_order(const pr_gguf_value *value, size_t n, int32_t ffn, int32_t *order,
+                       bool *seen) {
+    if (!value || value->count != n) return false;
+    for (size_t i = 0; i < n; i++) {
+        int64_t node;
+        size_t layer = i / (size_t)ffn * (size_t)ffn;
+        if (!pr_gguf_element_integer(value, i, &node) || node < 0 || node >= ffn) return false;
+        if (seen[layer + (size_t)node]) return false;
+        seen[layer + (size_t)node] = true;
+        order[i] = (int32_t)node;
+    }
+    return true;
+}
+
 static pr_status load_order(const pr_gguf *file, pr_model *model, pr_error *err) {
     size_t n = 0;
     if (!model->state) return PR_OK;
     int32_t *order = model->method->order(model->state, &n);
-    const pr_gguf_value *value = pr_gguf_value_of(file, order_key);
-    bool fits = value && value->count == n;
-    for (size_t i = 0; i < n && fits; i++) {
-        int64_t place;
-        fits = pr_gguf_element_integer(value, i, &place) && place >= 0 && place < model->config.ffn;
-        if (fits) order[i] = (int32_t)place;
-    }
+    bool *seen = pr_alloc(n, sizeof *seen);
+    if (!seen) return pr_fail_memory(err, order_key, n);
+    bool fits = read_order(pr_gguf_value_of(file, order_key), n, model->config.ffn, order, seen);
+    pr_free(seen);
     if (fits) return PR_OK;
-    return pr_fail(err, PR_BAD_FILE, "%s: %s does not fit the model", pr_gguf_path(file),
+    return pr_fail(err, PR_BAD_FILE, "%s: %s is no order of the model's nodes", pr_gguf_path(file),
                    order_key);
 }
 
