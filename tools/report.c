@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "graph/memory.h"
 #include "tools/format.h"
@@ -22,7 +24,10 @@ pr_status report_begin(report *r, FILE *text, pr_error *err) {
 
 pr_status report_open_log(report *r, const char *path, bool append, pr_error *err) {
     r->log_path = path;
-    r->log = fopen(path, append ? "a" : "w");
+    r->log_new = access(path, F_OK) != 0;
+    r->log_waiting = true;
+    r->log_append = append;
+    r->log = fopen(path, "a");
     return r->log ? PR_OK : pr_fail(err, PR_IO, "%s: %s", path, strerror(errno));
 }
 
@@ -32,6 +37,7 @@ pr_status report_end(report *r, pr_error *err) {
         r->log_failed = true;
         r->log_error = errno;
     }
+    if (r->log && r->log_new && r->log_waiting) unlink(r->log_path);
     r->log = NULL;
     json_decref(r->epochs);
     pr_free(r->seconds);
@@ -85,6 +91,15 @@ void report_plan_json(json_t *object, const pr_plan_report *plan) {
     json_object_set_new(object, "activations_bytes", count(plan->activations));
 }
 
+/* Makes way for the first line. What is no plain file, a pipe say, keeps nothing. */
+static bool clear_log(report *r) {
+    struct stat info;
+    bool old = r->log_waiting && !r->log_append && fstat(fileno(r->log), &info) == 0 &&
+               S_ISREG(info.st_mode);
+    r->log_waiting = false;
+    return !old || ftruncate(fileno(r->log), 0) == 0;
+}
+
 /* Each line is flushed, so that the log can be followed and a full disk is noticed at once. */
 static void log_line(report *r, json_t *object) {
     if (!r->log || r->log_failed) {
@@ -92,7 +107,8 @@ static void log_line(report *r, json_t *object) {
         return;
     }
     errno = 0;
-    bool good = report_print_json(object, r->log);
+    bool good = clear_log(r);
+    good = report_print_json(object, r->log) && good;
     if (good && fflush(r->log) == 0) return;
     r->log_failed = true;
     r->log_error = errno ? errno : ENOMEM;

@@ -15,6 +15,9 @@ typedef struct report {
     progress bar;
     FILE *log; /* NULL: none */
     const char *log_path;
+    bool log_new;     /* the file was not there before */
+    bool log_append;
+    bool log_waiting; /* for its first line */
     bool log_failed;
     int log_error; /* errno of the first write that failed */
     json_t *epochs;
@@ -29,7 +32,8 @@ typedef struct report {
 
 /* text may be NULL. PR_NO_MEMORY. */
 pr_status report_begin(report *r, FILE *text, pr_error *err);
-/* Opens the log; append: a resumed run's goes on. PR_IO when it can't be written. */
+/* Opens the log; append: a resumed run's goes on. Otherwise the first line replaces what an older
+ * log holds: a run that makes no step leaves no trace. PR_IO when it can't be written. */
 pr_status report_open_log(report *r, const char *path, bool append, pr_error *err);
 /* Closes everything; PR_IO when not all of the log could be written. */
 pr_status report_end(report *r, pr_error *err);
