@@ -183,6 +183,48 @@ def check_log(tools):
     assert tools.read("l.jsonl").count(b"\n") == 10, "an old log is not replaced"
 
 
+def check_choice(tools):
+    """--train and --freeze, whatever the method says: what they match moves, or stays as it was.
+    --freeze has the last word. Names are the file's, FAR's too, which trains some in two parts."""
+    model, *data = begin(tools)[:9]
+    before = read_tensors(tools / model)
+    run = [model, *data, "--lr", "1e-3", "--epochs", 1, "--batch-size", 8]
+    up = "blk.0.ffn_up.weight"
+    for method, more, moves, stays in (
+            ("bitfit", [], ["blk.0.ffn_up.bias"], [up, "blk.1.ffn_up.weight"]),
+            ("bitfit", ["--train", "blk.0.*"], [up, "blk.0.ffn_up.bias", "blk.1.ffn_up.bias"],
+             ["blk.1.ffn_up.weight"]),
+            ("bitfit", ["--train", "blk.0.*", "--freeze", up],
+             ["blk.0.ffn_up.bias", "blk.0.ffn_down.weight"], [up, "blk.1.ffn_up.weight"]),
+            ("full", ["--freeze", "*.bias", "--freeze", "token*"], [up, "position_embd.weight"],
+             ["blk.1.ffn_up.bias", "cls.bias", "token_embd.weight", "token_embd_norm.weight"]),
+            ("far", ["--prime-steps", 2], [up, "blk.1.ffn_down.weight"], []),
+            ("far", ["--prime-steps", 2, "--freeze", up],
+             ["blk.0.ffn_up.bias", "blk.0.ffn_down.weight", "blk.1.ffn_up.weight"], [up]),
+            ("far", ["--prime-steps", 2, "--freeze", "blk.*.ffn_*.weight"],
+             ["blk.0.ffn_up.bias", "blk.1.attn_q.weight"], [up, "blk.1.ffn_down.weight"])):
+        tools.tune(*run, "--method", method, *more, "--quiet", "--out", "out.gguf")
+        after = read_tensors(tools / "out.gguf")
+        for name in moves + stays:
+            same = (before[name] == after[name]).all() if name in before else False
+            assert same == (name in stays), (method, more, name)
+
+    # All that is refused is so before anything is written, an older log not touched.
+    for log in "new.jsonl", "old.jsonl":
+        tools.write("old.jsonl", "older\n")
+        ends = ["--log", log, "--out", "out.gguf", "--checkpoint", "c"]
+        for method, option, glob, says in (
+                ("full", "--freeze", "blk.9.*", "no parameter's name matches 'blk.9.*'"),
+                ("full", "--train", "attn_q", "no parameter's name matches 'attn_q'"),
+                ("learner", "--freeze", "*.lora_c", "no parameter's name matches '*.lora_c'"),
+                ("far", "--freeze", "*.kept", "no parameter's name matches '*.kept'")):
+            tools.wrong("finetune", *run, "--method", method, option, glob, *ends, says=says)
+            tools.wrong("finetune", *run, "--method", method, option, glob, "--dry-run", says=says)
+        tools.fails("finetune", *run, "--freeze", "*", *ends, says="nothing trains")
+    tools.tune(*run, "--log", "old.jsonl")
+    assert tools.read("old.jsonl").startswith(b"{")
+
+
 def check_terminal(tools):
     """A bar with loss, tokens a second and the time left on a terminal, gone at the end; plain
     lines elsewhere."""
@@ -252,6 +294,11 @@ def check_counts(tools):
     assert counts("--learner", 64) == (72263426, [20116226, 5960450])
     assert counts("--learner", 8, "--prime", 0)[1] == [1315586]
     assert counts("--learner", 256, "--prime", 0)[1] == [21885698]
+    for method, total, *trained in (
+            ("lora", 72263426, 5960450), ("bitfit", 66955010, 643586),
+            ("adapter", 71685890, 5341442), ("parallel", 71681282, 5336834),
+            ("freeze-ffn", 66955010, 14807810), ("far", 66955010, 66955010, 41456180)):
+        assert counts("--method", method) == (total, trained), method
 
 
 run_checks(globals())

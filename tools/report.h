@@ -15,7 +15,7 @@ typedef struct report {
     progress bar;
     FILE *log; /* NULL: none */
     const char *log_path;
-    bool log_new;     /* the file was not there before */
+    bool log_new; /* the file was not there before */
     bool log_append;
     bool log_waiting; /* for its first line */
     bool log_failed;
