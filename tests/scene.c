@@ -3,7 +3,7 @@
 #include "backends/cpu.h"
 #include "tests/test.h"
 
-enum { SEED = 5, RANK = 4, PRIME = 2 };
+enum { SEED = 5, RANK = 4, PRIME = 2, RETAIN = 25 };
 
 scene_options scene_default(pr_bert_kind kind, const char *method) {
     return (scene_options){
@@ -24,6 +24,7 @@ void scene_open_model(scene *s, const scene_options *o, pr_dataset *data) {
     m.seed = 1;
     if (method->takes & PR_TAKES_SIZE) m.size = RANK;
     if (method->takes & PR_TAKES_PRIME) m.prime = PRIME;
+    if (method->takes & PR_TAKES_RETAIN) m.retain = RETAIN;
     pr_model_set_method(s->model, method, &m, &err);
     pr_batch_reserve(&s->batch, data, o->batch, &err);
     pr_method_begin(method, s->model->store, &err);
@@ -111,6 +112,14 @@ void scene_steps(scene *s, size_t n) {
 void scene_epoch(scene *s, int32_t epoch) {
     pr_error err = {0};
     pr_method_phase(s->model->method, s->model->store, epoch >= s->model->options.prime, &err);
+    pr_trainer_prepare(s->trainer, s->batch.extent, &err);
+    assert_string_equal(err.message, "");
+}
+
+void scene_flip(scene *s) {
+    pr_error err = {0};
+    pr_model_flip(s->model, &err);
+    pr_method_phase(s->model->method, s->model->store, 1, &err);
     pr_trainer_prepare(s->trainer, s->batch.extent, &err);
     assert_string_equal(err.message, "");
 }

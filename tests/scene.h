@@ -10,7 +10,7 @@ enum { SCENE_STEPS = 64 /* of the learning rate */ };
 
 typedef struct scene_options {
     pr_bert_config config;
-    const char *method; /* a learner's rank is 4; it primes for 2 epochs */
+    const char *method; /* a learner's rank is 4; it primes for 2 epochs. FAR retains 25 % */
     int threads;
     float clip;
     size_t batch; /* sentences */
@@ -52,5 +52,7 @@ void scene_steps(scene *s, size_t n);
 
 /* Sets what trains in the epoch, and derives. */
 void scene_epoch(scene *s, int32_t epoch);
+/* Makes the method's flip, if it has one, and derives. */
+void scene_flip(scene *s);
 
 #endif

@@ -1,5 +1,6 @@
 /* Every allocation that training makes fails in turn: a status with a message comes back, nothing
  * leaks, and the process goes on. */
+#include "backends/cpu.h"
 #include "graph/memory.h"
 #include "tests/alloc_fault.h"
 #include "tests/scene.h"
@@ -74,19 +75,46 @@ static void a_run_survives_and_its_going_on(void **state) {
     (void)state;
     char path[512];
     snprintf(path, sizeof path, "%s", scratch_path("checkpoint"));
-    toy_run run = toy_run_default("full", 0);
-    pr_bert_config config = toy_config(PR_DISTILBERT);
-    config.layers = 1;
-    run.unsaved = true;
-    run.threads = 1;
-    run.model = toy_run_model_of(&config);
-    run.options.max_steps = RUN_EPOCH_STEPS;
-    run.options.save_every = RUN_EPOCH_STEPS / 2;
-    run.options.checkpoint = path;
-    alloc_fault_every(run_through, &run);
-    run.options.resume = path;
-    run.options.max_steps++;
-    alloc_fault_every(run_through, &run);
+    static const char *const methods[] = {"full", "far"}; /* which flips after a checkpoint */
+    for (int m = 0; m < 2; m++) {
+        toy_run run = toy_run_default(methods[m], RUN_EPOCH_STEPS - 1);
+        pr_bert_config config = toy_config(PR_DISTILBERT);
+        config.layers = 1;
+        run.unsaved = true;
+        run.threads = 1;
+        run.model = toy_run_model_of(&config);
+        run.options.max_steps = RUN_EPOCH_STEPS;
+        run.options.save_every = RUN_EPOCH_STEPS / 2;
+        run.options.checkpoint = path;
+        alloc_fault_every(run_through, &run);
+        run.options.resume = path;
+        run.options.max_steps++;
+        alloc_fault_every(run_through, &run);
+        remove(path);
+    }
+}
+
+/* What a method adds, or how it rearranges. */
+static bool set_method(void *context) {
+    const pr_method *method = context;
+    pr_method_options options = method->defaults;
+    pr_error err = {0};
+    options.size = 4;
+    alloc_fault_pause(true);
+    pr_backend *backend = pr_cpu_new(1, &err);
+    pr_model *model = toy_model(PR_BERT, backend, 1);
+    alloc_fault_pause(false);
+    pr_status status = pr_model_set_method(model, method, &options, &err);
+    pr_model_free(model);
+    pr_backend_free(backend);
+    assert_told(status, &err);
+    return status == PR_OK;
+}
+
+static void beginning_survives(void **state) {
+    (void)state;
+    for (const pr_method *const *m = pr_methods; *m; m++)
+        alloc_fault_every(set_method, (void *)*m);
 }
 
 /* A dry run, and a prediction. */
@@ -120,6 +148,7 @@ static void runs_without_training_survive(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(beginning_survives),
         cmocka_unit_test(training_survives),
         cmocka_unit_test(runs_without_training_survive),
         cmocka_unit_test_teardown(a_run_survives_and_its_going_on, scratch_empty),

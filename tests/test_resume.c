@@ -26,12 +26,13 @@ static void assert_same_course(const toy_result *a, const toy_result *b, int32_t
     assert_same_file(a, b);
 }
 
-static void resume_everywhere(const char *method, int32_t prime, int flips) {
+/* Stops after steps 1, 1 + stride, ... */
+static void resume_everywhere(const char *method, int32_t prime, int flips, int32_t stride) {
     toy_run run = toy_run_default(method, prime);
     run.model = toy_run_model(PR_BERT);
     toy_result whole = toy_run_through(&run);
     assert_int_equal(whole.flips, flips);
-    for (int32_t stop = 1; stop <= RUN_STEPS; stop++) {
+    for (int32_t stop = 1; stop <= RUN_STEPS; stop += stride) {
         toy_run first = run, second = run;
         first.options.max_steps = stop;
         first.options.checkpoint = checkpoint;
@@ -50,17 +51,31 @@ static void resume_everywhere(const char *method, int32_t prime, int flips) {
 
 static void full_resumes_at_any_step(void **state) {
     (void)state;
-    resume_everywhere("full", 0, 0);
+    resume_everywhere("full", 0, 0, 1);
 }
 
 static void learner_resumes_around_a_flip_at_step_6(void **state) {
     (void)state;
-    resume_everywhere("learner", 1, 1);
+    resume_everywhere("learner", 1, 1, 1);
 }
 
 static void learner_resumes_around_a_flip_at_step_12(void **state) {
     (void)state;
-    resume_everywhere("learner", 2, 1);
+    resume_everywhere("learner", 2, 1, 1);
+}
+
+/* Between two epochs, and in the middle of one: nodes have changed places, or are about to. */
+static void far_resumes_around_its_flip(void **state) {
+    (void)state;
+    resume_everywhere("far", 7, 1, 1);
+    resume_everywhere("far", 12, 1, 1);
+}
+
+static void methods_without_a_flip_resume(void **state) {
+    (void)state;
+    for (const pr_method *const *m = pr_methods; *m; m++) {
+        if (!(*m)->primed) resume_everywhere((*m)->name, 0, 0, 8);
+    }
 }
 
 /* A process that died: its last checkpoint is from some steps before. The copy of a checkpoint is
@@ -83,9 +98,12 @@ static bool copy_checkpoint(void *context, const pr_step_report *report) {
 static void any_saved_checkpoint_serves(void **state) {
     (void)state;
     static const crash crashes[] = {{4, 4}, {4, 8}, {4, 12}, {4, 16}, {6, 6}, {6, 12}, {1, 17}};
-    static const char *const methods[] = {"full", "learner"};
-    for (int m = 0; m < 2; m++) {
-        toy_run run = toy_run_default(methods[m], 2);
+    static const struct {
+        const char *name;
+        int32_t prime;
+    } methods[] = {{"full", 0}, {"learner", 2}, {"far", 8}};
+    for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
+        toy_run run = toy_run_default(methods[m].name, methods[m].prime);
         run.model = toy_run_model(PR_DISTILBERT);
         toy_result whole = toy_run_through(&run);
         for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) {
@@ -155,6 +173,8 @@ int main(void) {
         cmocka_unit_test_teardown(full_resumes_at_any_step, scratch_empty),
         cmocka_unit_test_teardown(learner_resumes_around_a_flip_at_step_6, scratch_empty),
         cmocka_unit_test_teardown(learner_resumes_around_a_flip_at_step_12, scratch_empty),
+        cmocka_unit_test_teardown(far_resumes_around_its_flip, scratch_empty),
+        cmocka_unit_test_teardown(methods_without_a_flip_resume, scratch_empty),
         cmocka_unit_test_teardown(any_saved_checkpoint_serves, scratch_empty),
         cmocka_unit_test_teardown(a_cancelled_run_goes_on, scratch_empty),
         cmocka_unit_test_teardown(a_run_in_pieces_is_the_same, scratch_empty),
