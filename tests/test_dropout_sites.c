@@ -73,23 +73,30 @@ static void assert_site(const dropout_scene *s, int32_t index, const expected_si
     assert_int_equal(scene_reads(node, s->bert.offsets), by_token);
 }
 
+/* A site as a method leaves it. */
+static expected_site with_method(expected_site e, const char *method) {
+    bool low_rank = strcmp(method, "learner") == 0 || strcmp(method, "lora") == 0;
+    bool sublayer = pr_glob("blk.*.{attn_output,ffn_down}", e.name);
+    /* Two products read attention: W's and the branch's P1. */
+    if (low_rank && !e.after) e.before = NULL;
+    /* An adapter comes after the dropout of a sublayer, with a sum of its own; a parallel one
+     * before the feed-forward's. */
+    if (strcmp(method, "adapter") == 0 && sublayer) e.before = NULL;
+    if (strcmp(method, "parallel") == 0 && pr_glob("*.ffn_down", e.name)) e.after = "add";
+    return e;
+}
+
 static void the_sites_are_the_kinds(void **state) {
-    (void)state;
-    static const char *const methods[] = {"full", "learner"};
-    for (int k = 0; k < 4; k++) {
+    const pr_method *method = *state;
+    for (int k = 0; k < 2; k++) {
         dropout_scene s;
-        pr_bert_kind kind = k / 2 ? PR_BERT : PR_DISTILBERT;
-        dropout_scene_open_dropping(&s, kind, methods[k % 2]);
+        pr_bert_kind kind = k ? PR_BERT : PR_DISTILBERT;
+        dropout_scene_open_dropping(&s, kind, method->name);
         int n = 0;
         for (const expected_site *e = sites_of(kind); e->name; e++, n++) {
+            const expected_site site = with_method(*e, method->name);
             assert_true(n < s.n);
-            if (k % 2 && !e->after) { /* two products read attention: W's and the branch's P1 */
-                expected_site with_learner = *e;
-                with_learner.before = NULL;
-                assert_site(&s, s.node[n], &with_learner);
-            } else {
-                assert_site(&s, s.node[n], e);
-            }
+            assert_site(&s, s.node[n], &site);
         }
         assert_int_equal(n, s.n);
         dropout_scene_close(&s);
@@ -178,11 +185,16 @@ static void a_file_without_rates_has_its_kinds(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_sites_are_the_kinds),
+    enum { METHODS = 8, OTHERS = 3 };
+    struct CMUnitTest tests[METHODS + OTHERS] = {
         cmocka_unit_test(a_rate_of_zero_leaves_no_site),
         cmocka_unit_test(backward_has_the_same_sites),
         cmocka_unit_test_teardown(a_file_without_rates_has_its_kinds, scratch_empty),
     };
+    for (int m = 0; m < METHODS; m++) {
+        tests[OTHERS + m] = (struct CMUnitTest){.name = pr_methods[m]->name,
+                                                .test_func = the_sites_are_the_kinds,
+                                                .initial_state = (void *)pr_methods[m]};
+    }
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
