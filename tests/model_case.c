@@ -112,25 +112,35 @@ static pr_status set_head(model_case *c, pr_error *err) {
     return pr_model_set_labels(c->model, n > 1 ? names : NULL, n, 0, &made, err);
 }
 
+static pr_status read_options(const model_case *c, pr_method_options *o, pr_error *err) {
+    float retain = 0.0f;
+    const struct {
+        const char *name, *type;
+        void *to;
+    } numbers[] = {
+        {"size", "I32", &o->size}, {"scale", "F32", &o->scale}, {"retain", "F32", &retain}};
+    pr_status status = PR_OK;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == PR_OK; i++) {
+        const char *name = numbers[i].name;
+        status = copy(model_case_find(c, "%s", name), name, numbers[i].type, 1, numbers[i].to, err);
+    }
+    o->retain = (double)retain;
+    return status;
+}
+
+/* A case without one leaves the model's own. */
 static pr_status set_method(model_case *c, pr_error *err) {
     char name[32] = "";
-    float retain = 0.0f;
     const pr_stored *text = model_case_find(c, "method");
-    size_t length = text && text->count < sizeof name ? text->count : 0;
-    pr_status status = copy(text, "method", "U8", length, name, err);
-    const pr_method *method = pr_method_find(name);
-    if (status == PR_OK && !method) {
-        status = pr_fail(err, PR_BAD_FILE, "the case's method '%s' is none", name);
-    }
+    if (!text) return PR_OK;
+    pr_status status =
+        copy(text, "method", "U8", text->count < sizeof name ? text->count : 0, name, err);
     if (status != PR_OK) return status;
-    pr_method_options o = method->defaults;
-    status = copy(model_case_find(c, "size"), "size", "I32", 1, &o.size, err);
-    if (status == PR_OK)
-        status = copy(model_case_find(c, "scale"), "scale", "F32", 1, &o.scale, err);
-    if (status == PR_OK)
-        status = copy(model_case_find(c, "retain"), "retain", "F32", 1, &retain, err);
-    o.retain = (double)retain;
-    return status == PR_OK ? pr_model_set_method(c->model, method, &o, err) : status;
+    const pr_method *method = pr_method_find(name);
+    if (!method) return pr_fail(err, PR_BAD_FILE, "the case's method '%s' is none", name);
+    pr_method_options options = method->defaults;
+    status = read_options(c, &options, err);
+    return status == PR_OK ? pr_model_set_method(c->model, method, &options, err) : status;
 }
 
 static pr_status set_start(model_case *c, pr_error *err) {

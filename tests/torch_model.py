@@ -3,7 +3,7 @@ writes golden files with, and what check_peer.py holds whole models to.
 
 A case is a dict of arrays, which go to and fro as safetensors (tests/model_case.h is its other
 side):
-    method               its name, as bytes
+    method               its name, as bytes. Absent: the model's own
     size, scale, retain  its options; what means nothing to a method is 0
     rate, steps, flip    of the run; in its first `flip` steps what is primed trains too
     labels               of the head; 1: regression. Absent: the head that the model has
