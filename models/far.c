@@ -138,8 +138,11 @@ static pr_status read_rows(const far *f, const pr_store *store, int layer, int k
 static pr_status join(far *f, pr_store *store, int layer, int k, pr_error *err) {
     const part *p = &f->part[layer][k];
     float *rows = pr_alloc(p->bytes, 1), *whole = pr_alloc(p->bytes, 1);
-    pr_status status = rows && whole ? read_rows(f, store, layer, k, rows, err)
-                                     : pr_fail_memory(err, part_name[k], 2 * p->bytes);
+    pr_status status = PR_NO_MEMORY;
+    if (rows && whole)
+        status = read_rows(f, store, layer, k, rows, err);
+    else
+        pr_fail_memory(err, part_name[k], 2 * p->bytes);
     if (status == PR_OK) {
         from_rows(f, k, f->order + (size_t)layer * f->nodes, rows, whole);
         pr_shape shape = k == DOWN ? pr_shape_2(f->width, f->nodes) : leaf_shape(f, k, f->nodes);
@@ -226,8 +229,11 @@ static pr_status add_distance(const far *f, const pr_store *store, int layer, in
                               pr_error *err) {
     const part *p = &f->part[layer][k];
     float *now = pr_alloc(p->bytes, 1), *start = pr_alloc(p->bytes, 1);
-    pr_status status = now && start ? read_rows(f, store, layer, k, now, err)
-                                    : pr_fail_memory(err, part_name[k], 2 * p->bytes);
+    pr_status status = PR_NO_MEMORY;
+    if (now && start)
+        status = read_rows(f, store, layer, k, now, err);
+    else
+        pr_fail_memory(err, part_name[k], 2 * p->bytes);
     if (status == PR_OK) {
         to_rows(f, k, p->start, start);
         size_t n = row_length(f, k);
