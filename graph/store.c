@@ -109,7 +109,7 @@ static pr_status make_entry(pr_store *store, const char *name, pr_shape shape, c
     size_t count = 0, bytes = 0;
     pr_status status = measure(name, shape, &count, &bytes, err);
     if (status != PR_OK) return status;
-    *e = (entry){.p = {.shape = shape, .bytes = bytes, .decay = shape.n_dims >= 2}};
+    *e = (entry){.p = {.shape = shape, .bytes = bytes, .decay = shape.n_dims >= 2, .since = -1}};
     if (data && store->backend->host_visible) {
         e->p.data = (float *)data; /* never written while it is not owned */
         return PR_OK;

@@ -32,8 +32,9 @@ typedef struct pr_param {
     bool owned;     /* data is the store's own copy */
     bool require_grad;
     bool decay; /* weight decay applies: matrices, not biases or norms */
-    int32_t
-        since; /* the step count at which it last began to train: bias correction counts from it */
+    /* The step count at which it last began to train, from which bias correction counts; -1 for one
+     * that never trained. It stays when the parameter freezes. */
+    int32_t since;
     void *state[PR_STATE_SLOTS];
     size_t state_bytes[PR_STATE_SLOTS];
 } pr_param;
@@ -95,7 +96,8 @@ uint64_t pr_store_version(const pr_store *store);
  * state freed, for each that no longer does. `step` is recorded in `since` of those that begin. */
 pr_status pr_store_settle(pr_store *store, int32_t step, pr_error *err);
 
-/* Records when a parameter that trains began to: for going on from a checkpoint. */
+/* Records when a parameter last began to train (-1: it never did), as a file tells it. One that
+ * trains now has to have begun: its step is 0 or more. */
 void pr_store_set_since(pr_store *store, int index, int32_t step);
 
 /* Makes a zeroed state of a parameter that trains, unless it is there already. */

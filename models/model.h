@@ -20,6 +20,7 @@ typedef struct pr_model {
     char **label;    /* (config.labels), or NULL: a model without a head's labels, or regression */
     bool has_head;   /* the file held cls.output: the model was tuned before */
     bool has_pooler; /* the file held cls */
+    bool untold;     /* tuned with a method, and the file does not say which base weights trained */
     void *source;    /* what keeps mapped parameters' bytes alive; the model's own */
     void (*source_free)(void *source);
 } pr_model;
@@ -66,6 +67,14 @@ pr_status pr_model_require_grad(pr_model *model, const char *pattern, bool on, p
 
 /* Whether a parameter is the method's rather than the base's or the head's. */
 bool pr_model_is_added(const pr_model *model, int param);
+
+/* Whether it is one of the base's weights: the embeddings and the matrices of the blocks' linear
+ * layers, not biases and norms. */
+bool pr_model_is_base_weight(const pr_model *model, int param);
+
+/* The first of the base's weights with a number above `after` that has trained, here or before the
+ * model was saved; -1 when there is none. */
+int pr_model_next_trained(const pr_model *model, int after);
 
 /* Copies a parameter of the base or the head to the host, what the method adds beside it folded in
  * where it can be (W + s P2 P1). */

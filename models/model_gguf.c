@@ -104,6 +104,24 @@ static pr_status read_method(const pr_gguf *file, pr_model *model, pr_error *err
     return PR_OK;
 }
 
+/* Marks the base's weights that trained before the model was saved. */
+static pr_status read_trained(const pr_gguf *file, pr_model *model, pr_error *err) {
+    static const char key[] = "primer.base_changed";
+    const char *const *names = NULL;
+    size_t n = 0;
+    model->untold = model->method->add && !pr_gguf_value_of(file, key);
+    pr_status status = pr_gguf_get_texts(file, key, false, &names, &n, err);
+    for (size_t i = 0; i < n && status == PR_OK; i++) {
+        int param = pr_store_find(model->store, names[i]);
+        if (param < 0) {
+            return pr_fail(err, PR_BAD_FILE, "%s: %s: '%s' is no parameter of the model",
+                           pr_gguf_path(file), key, names[i]);
+        }
+        pr_store_set_since(model->store, param, 0);
+    }
+    return status;
+}
+
 static pr_status read_labels(const pr_gguf *file, pr_model *model, pr_error *err) {
     const char *const *names = NULL;
     size_t n = 0;
@@ -135,6 +153,7 @@ static pr_status read_model(const pr_gguf *file, pr_model *model, pr_error *err)
     if (status == PR_OK) status = pr_load_check_vocab(model, pr_gguf_path(file), err);
     if (status == PR_OK) status = pr_load_parameters(model, &weights, err);
     if (status == PR_OK) status = pr_load_method(model, &weights, err);
+    if (status == PR_OK) status = read_trained(file, model, err);
     if (status == PR_OK) status = read_labels(file, model, err);
     return status == PR_OK ? refuse_strangers(file, model, err) : status;
 }

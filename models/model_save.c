@@ -32,6 +32,20 @@ static void put_method(pr_gguf_writer *w, const pr_model *model) {
     pr_gguf_put_f32(w, "primer.scale", model->options.scale);
 }
 
+/* The names of the base's weights that trained: where there are none the method's tensors, the
+ * biases, the norms and the head are all that tells the model from its base. */
+static pr_status put_trained(pr_gguf_writer *w, const pr_model *model, pr_error *err) {
+    size_t most = (size_t)pr_store_count(model->store), n = 0;
+    if (model->untold) return PR_OK;
+    const char **names = pr_alloc(most, sizeof *names);
+    if (!names) return pr_fail_memory(err, "names of weights", most * sizeof *names);
+    for (int i = -1; (i = pr_model_next_trained(model, i)) >= 0;)
+        names[n++] = pr_store_param(model->store, i)->name;
+    pr_gguf_put_texts(w, "primer.base_changed", names, n);
+    pr_free((void *)names);
+    return PR_OK;
+}
+
 static pr_status put_vocab(pr_gguf_writer *w, const pr_vocab *vocab, pr_error *err) {
     size_t n = (size_t)vocab->n;
     char **pieces = pr_alloc(n, sizeof *pieces);
@@ -76,6 +90,19 @@ static bool is_wrapped(const char *name) {
 bool pr_model_is_added(const pr_model *model, int param) {
     const char *added = model->method->added;
     return added && pr_glob(added, pr_store_param(model->store, param)->name);
+}
+
+bool pr_model_is_base_weight(const pr_model *model, int param) {
+    const pr_param *p = pr_store_param(model->store, param);
+    return p->shape.n_dims >= 2 && !pr_model_is_added(model, param) && !pr_glob("cls*", p->name);
+}
+
+int pr_model_next_trained(const pr_model *model, int after) {
+    for (int i = after + 1; i < pr_store_count(model->store); i++) {
+        bool trained = pr_store_param(model->store, i)->since >= 0;
+        if (trained && pr_model_is_base_weight(model, i)) return i;
+    }
+    return -1;
 }
 
 pr_status pr_model_read_folded(const pr_model *model, int param, float *to, pr_error *err) {
@@ -124,15 +151,18 @@ static void put_parameters(const saving *s) {
 static pr_status put_model(const saving *s, pr_error *err) {
     const pr_model *model = s->model;
     put_config(s->writer, &model->config);
-    if (!s->collapse && model->method->add) put_method(s->writer, model);
+    pr_status status = PR_OK;
+    if (!s->collapse && model->method->add) {
+        put_method(s->writer, model);
+        status = put_trained(s->writer, model, err);
+    }
     if (model->label) {
         pr_gguf_put_texts(s->writer, "bert.classifier.output_labels",
                           (const char *const *)model->label, (size_t)model->config.labels);
     }
-    pr_status status = put_vocab(s->writer, model->vocab, err);
-    if (status != PR_OK) return status;
-    put_parameters(s);
-    return PR_OK;
+    if (status == PR_OK) status = put_vocab(s->writer, model->vocab, err);
+    if (status == PR_OK) put_parameters(s);
+    return status;
 }
 
 pr_status pr_model_save(const pr_model *model, const char *path, bool collapse, pr_error *err) {

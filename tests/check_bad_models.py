@@ -331,6 +331,9 @@ def check_checkpoint(tools):
              "c: primer.checkpoint.epoch_loss: expected a finite number, found 'nan'"),
             (key("primer.checkpoint.since", (ARRAY, struct.pack("<IQ", I32, 0))),
              "c: primer.checkpoint.since does not fit the tensors"),
+            (key("primer.checkpoint.since", (ARRAY, struct.pack("<IQ", I32, 200)
+                                             + struct.pack("<i", -1) * 200)),
+             "c: primer.checkpoint.since does not fit the tensors"),
             (key("primer.checkpoint.sparse", (ARRAY, texts_bytes(["x"]))),
              "c: 'x' is no parameter of the model"),
             (no_key("primer.checkpoint.seed"), "c: key 'primer.checkpoint.seed' is missing")):

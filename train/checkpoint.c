@@ -351,16 +351,17 @@ static pr_status load_parameter(const pr_gguf *file, pr_store *store, int index,
     return status == PR_OK ? load_state(store, index, PR_STATE_SECOND, second, err) : status;
 }
 
-/* The step at which each stored parameter last began to train, in their order in the file. */
+/* The step at which each stored parameter last began to train, in their order in the file; -1 for
+ * one that is stored because it is no plain f32 in the model's file. */
 static pr_status load_since(const pr_gguf *file, pr_store *store, int64_t made, pr_error *err) {
     const pr_gguf_value *since = pr_gguf_value_of(file, "primer.checkpoint.since");
     size_t n = 0;
     for (int i = 0; i < pr_gguf_tensors(file); i++) {
         int index = pr_store_find(store, pr_gguf_tensor(file, i)->name);
         if (index < 0) continue; /* a moment */
-        int64_t step;
+        int64_t step, least = pr_store_param(store, index)->require_grad ? 0 : -1;
         if (!since || n >= since->count || !pr_gguf_element_integer(since, n++, &step) ||
-            step < 0 || step > made) {
+            step < least || step > made) {
             return pr_fail(err, PR_BAD_FILE, "%s: primer.checkpoint.since does not fit the tensors",
                            pr_gguf_path(file));
         }
