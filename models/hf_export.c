@@ -109,11 +109,9 @@ static pr_status write_output(const pr_model *model, int which, const char *path
 }
 
 pr_status pr_model_export(const pr_model *model, const char *directory, pr_error *err) {
-    bool made;
-    if (model->method->add && !model->method->collapse)
-        return pr_fail(err, PR_BAD_ARGUMENT, "what the method '%s' adds can't be collapsed",
-                       model->method->name);
-    pr_status status = enter_directory(directory, &made, err);
+    bool made = false;
+    pr_status status = pr_model_check_folds(model, err);
+    if (status == PR_OK) status = enter_directory(directory, &made, err);
     for (int i = 0; status == PR_OK && i < OUTPUTS; i++) {
         char *path = pr_hf_path(directory, outputs[i], err);
         status = path ? write_output(model, i, path, err) : PR_NO_MEMORY;

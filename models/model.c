@@ -151,12 +151,14 @@ pr_status pr_model_set_labels(pr_model *model, const char *const *names, int32_t
 
 pr_status pr_model_set_method(pr_model *model, const pr_method *method,
                               const pr_method_options *options, pr_error *err) {
-    if (model->method->add) {
-        return pr_fail(err, PR_BAD_ARGUMENT,
-                       "the model was tuned with the method '%s': collapse it first",
-                       model->method->name);
+    pr_status status = pr_model_check_folds(model, err);
+    if (status == PR_OK && model->method->add) {
+        status = pr_fail(err, PR_BAD_ARGUMENT,
+                         "the model was tuned with the method '%s': collapse it first",
+                         model->method->name);
     }
-    pr_status status = pr_method_add(method, &model->config, model->store, options, true, err);
+    if (status != PR_OK) return status;
+    status = pr_method_add(method, &model->config, model->store, options, true, err);
     if (status != PR_OK) return status;
     model->method = method;
     model->options = *options;

@@ -76,6 +76,9 @@ bool pr_model_is_base_weight(const pr_model *model, int param);
  * model was saved; -1 when there is none. */
 int pr_model_next_trained(const pr_model *model, int after);
 
+/* PR_BAD_ARGUMENT, saying why, where what the method added can't be folded into the weights. */
+pr_status pr_model_check_folds(const pr_model *model, pr_error *err);
+
 /* Copies a parameter of the base or the head to the host, what the method adds beside it folded in
  * where it can be (W + s P2 P1). */
 pr_status pr_model_read_folded(const pr_model *model, int param, float *to, pr_error *err);
@@ -86,7 +89,7 @@ pr_status pr_model_read_folded(const pr_model *model, int param, float *to, pr_e
 pr_status pr_model_save(const pr_model *model, const char *path, bool collapse, pr_error *err);
 
 /* Writes a Hugging Face directory (config.json, model.safetensors, vocab.txt,
- * tokenizer_config.json) with the weights collapsed. */
+ * tokenizer_config.json) with the weights collapsed. PR_BAD_ARGUMENT where the method cannot be. */
 pr_status pr_model_export(const pr_model *model, const char *directory, pr_error *err);
 
 #ifdef __cplusplus

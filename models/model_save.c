@@ -105,6 +105,13 @@ int pr_model_next_trained(const pr_model *model, int after) {
     return -1;
 }
 
+pr_status pr_model_check_folds(const pr_model *model, pr_error *err) {
+    const pr_method *method = model->method;
+    if (!method->add || method->collapse) return PR_OK;
+    return pr_fail(err, PR_BAD_ARGUMENT, "what the method '%s' adds can't be folded in: %s",
+                   method->name, method->why_not);
+}
+
 pr_status pr_model_read_folded(const pr_model *model, int param, float *to, pr_error *err) {
     const char *name = pr_store_param(model->store, param)->name;
     pr_status status = pr_store_read(model->store, param, to, err);
@@ -166,13 +173,11 @@ static pr_status put_model(const saving *s, pr_error *err) {
 }
 
 pr_status pr_model_save(const pr_model *model, const char *path, bool collapse, pr_error *err) {
-    if (collapse && model->method->add && !model->method->collapse) {
-        return pr_fail(err, PR_BAD_ARGUMENT, "what the method '%s' adds can't be collapsed: %s",
-                       model->method->name, model->method->why_not);
-    }
+    pr_status status = collapse ? pr_model_check_folds(model, err) : PR_OK;
+    if (status != PR_OK) return status;
     saving s = {model, pr_gguf_writer_new(), collapse && model->method->collapse};
     if (!s.writer) return pr_fail_memory(err, "writing a model", 1);
-    pr_status status = put_model(&s, err);
+    status = put_model(&s, err);
     if (status == PR_OK) status = pr_gguf_write(s.writer, path, err);
     pr_gguf_writer_free(s.writer);
     return status;

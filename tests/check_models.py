@@ -9,8 +9,8 @@ import struct
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from tools_harness import (ARRAY, PIECES, TEXT, Parts, read_keys, read_tensors, run_checks,
-                           same_tensors, text_bytes, texts_bytes)
+from tools_harness import (ARRAY, PIECES, TEXT, Parts, distilbert_parts, read_keys, read_tensors,
+                           run_checks, same_tensors, text_bytes, texts_bytes)
 
 FOLDER = ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
 
@@ -19,14 +19,6 @@ def make_learner(tools, *more):
     data = [tools.make_model(), *tools.make_data()]
     tools.tune(*data, "--learner", 4, "--scale", 0.5, "--lr", "1e-2", "--quiet", *more)
     return "model-tuned.gguf"
-
-
-def distilbert(tools):
-    """The tiny model without what a DistilBERT has not."""
-    parts = Parts(tools.read("model.gguf"))
-    parts.tensors.remove(parts.tensor("token_types.weight"))
-    parts.keys["primer.kind"] = (TEXT, text_bytes("distilbert"))
-    return parts
 
 
 def check_random(tools):
@@ -54,7 +46,7 @@ def check_round_trip(tools):
     tools.make_model()
     labels = ARRAY, texts_bytes(["LABEL_0", "LABEL_1"])  # what a folder calls those without names
     for model, parts in (("model.gguf", Parts(tools.read("model.gguf"))),
-                         ("distil.gguf", distilbert(tools))):
+                         ("distil.gguf", distilbert_parts(tools.read("model.gguf")))):
         parts.add_key("bert.classifier.output_labels", *labels, before="tokenizer.ggml.model")
         tools.write(model, parts.bytes())
         tools.run("convert", model, "folder")
@@ -135,7 +127,8 @@ def check_collapse(tools):
     tools.run("convert", "folder", "again.gguf")
     assert tools.read("again.gguf") == tools.read("plain.gguf")
     out, _ = tools.run("collapse", "plain.gguf", "same.gguf")
-    assert out.startswith("plain.gguf has no learners: same.gguf is the same model\nsame.gguf: ")
+    assert out.startswith("plain.gguf is a plain model, with nothing to fold in: same.gguf is the "
+                          "same\nsame.gguf: ")
     assert tools.read("same.gguf") == tools.read("plain.gguf")
     tools.run("collapse", "folder", "same.gguf")
     assert tools.read("same.gguf") == tools.read("plain.gguf")

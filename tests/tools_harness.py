@@ -289,6 +289,14 @@ class Parts:
         return head + bytes(-len(head) % 32) + body
 
 
+def distilbert_parts(data):
+    """A BERT's file without what a DistilBERT has not."""
+    parts = Parts(data)
+    parts.tensors.remove(parts.tensor("token_types.weight"))
+    parts.keys["primer.kind"] = (TEXT, text_bytes("distilbert"))
+    return parts
+
+
 # ----
 
 def run_checks(checks):

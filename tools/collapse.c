@@ -13,9 +13,10 @@ static pr_status collapse(const char *in, const char *out, pr_error *err) {
     pr_model *model = backend ? pr_model_open(in, backend, err) : NULL;
     pr_status status = err->code;
     if (model) {
-        status = pr_model_save(model, out, true, err);
-        if (status == PR_OK && !model->method->collapse) {
-            printf("%s has no learners: %s is the same model\n", in, out);
+        status = describe_if_unfoldable(in, model, err);
+        if (status == PR_OK) status = pr_model_save(model, out, true, err);
+        if (status == PR_OK && !model->method->add) {
+            printf("%s is a plain model, with nothing to fold in: %s is the same\n", in, out);
         }
         if (status == PR_OK) describe_written(out, model, true);
     }
@@ -30,9 +31,10 @@ int main(int argc, char **argv) {
     const cli_program program = {
         .name = "collapse",
         .usage = "IN OUT",
-        .description = "Folds a tuned model's learners into its weights (W + s P2 P1) and writes a "
-                       "plain model: the base's tensors and the head, as others can serve it. IN "
-                       "is a GGUF file or a Hugging Face folder, OUT a GGUF file.",
+        .description = "Folds a tuned model's learners or LoRA into its weights (W + s P2 P1) and "
+                       "writes a plain model: the base's tensors and the head, as others can serve "
+                       "it. Adapters can't be folded in. IN is a GGUF file or a Hugging Face "
+                       "folder, OUT a GGUF file.",
         .examples = "  collapse model-tuned.gguf model-plain.gguf\n",
         .options = &options,
         .least_arguments = 2,

@@ -61,7 +61,11 @@ static pr_status convert(const settings *s, const char *in, const char *out, pr_
     pr_status status = err->code;
     if (tokenizer) {
         bool folder = !is_gguf(out);
-        status = folder ? pr_model_export(model, out, err) : pr_model_save(model, out, false, err);
+        if (folder && in) status = describe_if_unfoldable(in, model, err);
+        if (status == PR_OK) {
+            status =
+                folder ? pr_model_export(model, out, err) : pr_model_save(model, out, false, err);
+        }
         if (status == PR_OK) describe_written(out, model, folder);
     }
     pr_wordpiece_free(tokenizer);

@@ -17,3 +17,9 @@ void describe_written(const char *path, const pr_model *model, bool folded) {
            c->kind == PR_BERT ? "BERT" : "DistilBERT", (int)c->layers, (int)c->width,
            format_count(pieces, (uint64_t)c->vocab), format_count(parameters, all));
 }
+
+pr_status describe_if_unfoldable(const char *path, const pr_model *model, pr_error *err) {
+    pr_error reason = {.code = PR_OK};
+    pr_status status = pr_model_check_folds(model, &reason);
+    return status == PR_OK ? PR_OK : pr_fail(err, status, "%s: %s", path, reason.message);
+}

@@ -8,4 +8,8 @@
  * method added is not counted, since it was folded into the weights when they were written. */
 void describe_written(const char *path, const pr_model *model, bool folded);
 
+/* PR_BAD_ARGUMENT, naming the file and the reason, where what the model's method added can't be
+ * folded into its weights. */
+pr_status describe_if_unfoldable(const char *path, const pr_model *model, pr_error *err);
+
 #endif

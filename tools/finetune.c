@@ -43,6 +43,21 @@ static pr_status check_files(const settings *s, pr_error *err) {
     return status;
 }
 
+/* A model has one method at a time. */
+static pr_status check_plain(const settings *s, const pr_model *model, pr_error *err) {
+    const pr_method *method = model->method;
+    if (!method->add) return PR_OK;
+    if (pr_model_check_folds(model, NULL) == PR_OK) {
+        return pr_fail(err, PR_BAD_FILE,
+                       "%s was tuned with --method %s, fold that in first: collapse %s PLAIN.gguf",
+                       s->model, method->name, s->model);
+    }
+    return pr_fail(err, PR_BAD_FILE,
+                   "%s was tuned with --method %s, which can't be folded in (%s): tune the model "
+                   "that it was made from",
+                   s->model, method->name, method->why_not);
+}
+
 /* Opens the model and its data and gives it the head and the method. */
 static pr_status prepare(session *e, pr_error *err) {
     settings *s = e->s;
@@ -50,13 +65,8 @@ static pr_status prepare(session *e, pr_error *err) {
     if (!e->backend) return err->code;
     e->model = pr_model_open(s->model, e->backend, err);
     if (!e->model) return err->code;
-    if (e->model->method != pr_methods[0]) {
-        return pr_fail(err, PR_BAD_FILE,
-                       "%s was tuned with --method %s, fold that in first: "
-                       "collapse %s PLAIN.gguf",
-                       s->model, e->model->method->name, s->model);
-    }
-    pr_status status = s->dry_run ? PR_OK : check_files(s, err);
+    pr_status status = check_plain(s, e->model, err);
+    if (status == PR_OK && !s->dry_run) status = check_files(s, err);
     if (status != PR_OK) return status;
     status = data_read(&s->data, e->model, s->model, true, &e->data, err);
     if (status != PR_OK) return status;
