@@ -1,5 +1,4 @@
 /* A model from a Hugging Face directory. */
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,16 +39,6 @@ static const pr_stored *find_tensor(const void *context, const char *name) {
 static const char *spell(const void *context, const char *name, char out[PR_HF_NAME]) {
     const source *s = context;
     return pr_hf_from_gguf(s->kind, name, out) ? out : name;
-}
-
-char *pr_hf_path(const char *directory, const char *name, pr_error *err) {
-    size_t room = strlen(directory) + strlen(name) + 2;
-    char *path = pr_alloc(room, 1);
-    if (path)
-        snprintf(path, room, "%s/%s", directory, name);
-    else
-        pr_fail_memory(err, directory, room);
-    return path;
 }
 
 /* Gives every tensor its GGUF name; one that has none must be known as no part of the model. */
