@@ -1,7 +1,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "graph/memory.h"
@@ -181,15 +180,8 @@ pr_status pr_hf_read_labels(const json_t *root, const char *path, pr_model *mode
 
 /* ---- writing ---- */
 
-/* The decimal number of fewest digits that is this float: 0.1, not 0.10000000149011612. */
 static double shortest(float value) {
-    char text[32];
-    for (int digits = 1; digits < 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        double d = strtod(text, NULL);
-        if ((float)d == value) return d;
-    }
-    return (double)value;
+    return pr_json_shortest(value, 1);
 }
 
 static json_t *bert_object(const pr_bert_config *c) {

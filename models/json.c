@@ -1,5 +1,8 @@
 #include "models/json.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "graph/memory.h"
 #include "models/file.h"
 
@@ -32,4 +35,16 @@ char *pr_json_text(const json_t *value, size_t flags) {
     if (!text || json_dumpb(value, text, n, flags) == n) return text;
     pr_free(text);
     return NULL;
+}
+
+double pr_json_shortest(float value, int n) {
+    enum { EXACT = 17 };
+    double times = (double)value * n;
+    for (int digits = 1; digits < EXACT; digits++) {
+        char text[32];
+        snprintf(text, sizeof text, "%.*g", digits, times);
+        double d = strtod(text, NULL);
+        if ((float)(d / n) == value) return d;
+    }
+    return times;
 }

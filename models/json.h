@@ -18,4 +18,8 @@ json_t *pr_json_read(const char *path, pr_error *err);
  * where there is no value. */
 char *pr_json_text(const json_t *value, size_t flags);
 
+/* The decimal number of fewest digits whose n-th part is this float: of (0.1f, 1) it is 0.1, not
+ * 0.10000000149011612. */
+double pr_json_shortest(float value, int n);
+
 #endif

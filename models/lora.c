@@ -13,5 +13,6 @@ const pr_method pr_method_lora = {
     .added = "blk.*.lora_{a,b}",
     .parts = {.linear = pr_learner_linear},
     .collapse = pr_learner_collapse,
+    .peft = "LORA",
     .trained = pr_learner_trained,
 };

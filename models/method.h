@@ -48,6 +48,7 @@ typedef struct pr_method {
     pr_status (*collapse)(const pr_store *store, const char *linear,
                           const pr_method_options *options, float *weight, pr_error *err);
     const char *why_not; /* it adds but can't be folded: a clause for the message */
+    const char *peft;    /* PEFT's type of adapter that computes the same; NULL: it has none */
 
     const char *const
         *trained; /* globs of what trains throughout, ended by NULL; the head always does */

@@ -92,6 +92,16 @@ pr_status pr_model_save(const pr_model *model, const char *path, bool collapse, 
  * tokenizer_config.json) with the weights collapsed. PR_BAD_ARGUMENT where the method cannot be. */
 pr_status pr_model_export(const pr_model *model, const char *directory, pr_error *err);
 
+/* PR_BAD_ARGUMENT, saying why in a clause, where a tuned model is no PEFT adapter of its base: its
+ * method has no counterpart there, or weights of the base trained. */
+pr_status pr_model_check_peft(const pr_model *model, pr_error *err);
+
+/* Writes a PEFT adapter directory (adapter_config.json, adapter_model.safetensors, and a
+ * model_config.json that tells the labels) of a model that pr_model_check_peft lets through. base
+ * is what adapter_config.json calls the model that was tuned, UTF-8, or NULL. */
+pr_status pr_model_export_peft(const pr_model *model, const char *base, const char *directory,
+                               pr_error *err);
+
 #ifdef __cplusplus
 }
 #endif

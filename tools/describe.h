@@ -12,4 +12,8 @@ void describe_written(const char *path, const pr_model *model, bool folded);
  * folded into its weights. */
 pr_status describe_if_unfoldable(const char *path, const pr_model *model, pr_error *err);
 
+/* Prints what a PEFT adapter directory holds, and the lines of Python that load it; base is the
+ * model that was tuned, or NULL. */
+void describe_peft(const char *directory, const pr_model *model, const char *base);
+
 #endif

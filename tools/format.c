@@ -91,3 +91,22 @@ void format_text(FILE *out, int width, const char *text) {
     }
     if (width < 0 && blanks > 0) fprintf(out, "%*s", blanks, "");
 }
+
+void format_quoted(FILE *out, const char *text, size_t most) {
+    size_t n = strlen(text), shown = n;
+    if (n > most) {
+        shown = most;
+        while (((unsigned char)text[shown] & 0xc0) == 0x80) /* not inside a character */
+            shown--;
+    }
+    fputc('"', out);
+    for (size_t i = 0; i < shown; i++) {
+        char c = text[i];
+        if (is_control(c) || c == '"' || c == '\\') {
+            fprintf(out, "\\x%02x", (unsigned)c);
+        } else {
+            fputc(c, out);
+        }
+    }
+    fputs(shown < n ? "...\"" : "\"", out);
+}

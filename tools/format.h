@@ -3,6 +3,7 @@
 #ifndef FORMAT_H
 #define FORMAT_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -29,5 +30,9 @@ int format_columns(const char *text);
 /* Prints a text so that it stays on its line and no terminal acts on it, control characters as
  * "\x1b"; in `width` columns or more, as printf's %*s does: to the right, or the left for < 0. */
 void format_text(FILE *out, int width, const char *text);
+
+/* Prints a text in double quotes, as Python reads it: control characters, quotes and backslashes as
+ * "\x22". Of one of more than `most` bytes it prints the beginning and three dots. */
+void format_quoted(FILE *out, const char *text, size_t most);
 
 #endif

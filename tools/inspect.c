@@ -1,7 +1,6 @@
 /* inspect: what stands in a model file. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "backends/cpu.h"
@@ -18,25 +17,10 @@ typedef struct totals {
 
 /* ---- keys ---- */
 
-/* Quoted, cut to a line's worth, nothing in it that a terminal would act on. */
+/* Cut to a line's worth. */
 static void print_text(const char *text) {
     enum { MOST = 60 };
-    putchar('"');
-    size_t n = strlen(text), shown = n;
-    if (n > MOST) {
-        shown = MOST;
-        while (((unsigned char)text[shown] & 0xc0) == 0x80) /* not inside a character */
-            shown--;
-    }
-    for (size_t i = 0; i < shown; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
-            printf("\\x%02x", c);
-        else
-            putchar(c);
-    }
-    fputs(shown < n ? "..." : "", stdout);
-    putchar('"');
+    format_quoted(stdout, text, MOST);
 }
 
 static void print_element(const pr_gguf_value *value, size_t i) {
@@ -69,7 +53,7 @@ static void print_keys(const pr_gguf *file) {
             fputs(k ? ", " : "", stdout);
             print_element(value, k);
         }
-        puts(value->count > SHOWN ? ", ..." : "");
+        puts(value->count > SHOWN ? ", ..." : value->count ? "" : "(none)");
     }
 }
 
