@@ -57,6 +57,20 @@ static void print_keys(const pr_gguf *file) {
     }
 }
 
+/* "tuned with --method learner, rank 64", of a file that has a method Primer knows. */
+static void print_method(const pr_gguf *file) {
+    const char *name = NULL;
+    int64_t size = 0;
+    pr_error none = {.code = PR_OK}; /* of whatever file: what is no text is no method */
+    pr_gguf_get_text(file, "primer.method", false, &name, &none);
+    pr_gguf_get_integer(file, "primer.size", false, 0, INT32_MAX, &size, &none);
+    const pr_method *method = name ? pr_method_find(name) : NULL;
+    if (!method) return;
+    printf("tuned with --method %s", name);
+    if (method->takes & PR_TAKES_SIZE) printf(", %s %" PRId64, method->size_name, size);
+    putchar('\n');
+}
+
 /* ---- tensors ---- */
 
 static void print_heading(void) {
@@ -90,6 +104,7 @@ static pr_status inspect_gguf(const char *path, const char *match, pr_error *err
     if (!file) return err->code;
     printf("%s: GGUF version %d, %d keys, %d tensors\n", path, pr_gguf_version(file),
            pr_gguf_keys(file), pr_gguf_tensors(file));
+    if (!match) print_method(file);
     if (!match) print_keys(file);
     print_heading();
     totals t = {0};
