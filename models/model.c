@@ -188,19 +188,31 @@ static void name_in_file(const pr_model *model, const char *name, char whole[NAM
     snprintf(whole, NAME, "%.*s", (int)(second ? n - k : n), name);
 }
 
-pr_status pr_model_require_grad(pr_model *model, const char *pattern, bool on, pr_error *err) {
-    bool any = false;
+/* Whether it matches parameter i. */
+static bool matches(const pr_model *model, int i, const char *pattern) {
+    char whole[NAME];
+    name_in_file(model, pr_store_param(model->store, i)->name, whole);
+    return pr_glob(pattern, whole);
+}
+
+bool pr_model_matches(const pr_model *model, const char *pattern) {
     for (int i = 0; i < pr_store_count(model->store); i++) {
-        const char *name = pr_store_param(model->store, i)->name;
-        char whole[NAME];
-        name_in_file(model, name, whole);
-        if (!pr_glob(pattern, whole)) continue;
-        any = true;
-        pr_status status = pr_store_require_grad(model->store, name, on, err);
-        if (status != PR_OK) return status;
+        if (matches(model, i, pattern)) return true;
     }
-    if (any) return PR_OK;
-    return pr_fail(err, PR_BAD_ARGUMENT, "no parameter's name matches '%s'", pattern);
+    return false;
+}
+
+pr_status pr_model_require_grad(pr_model *model, const char *pattern, bool on, pr_error *err) {
+    if (!pr_model_matches(model, pattern)) {
+        return pr_fail(err, PR_BAD_ARGUMENT, "no parameter's name matches '%s'", pattern);
+    }
+    pr_status status = PR_OK;
+    for (int i = 0; i < pr_store_count(model->store) && status == PR_OK; i++) {
+        if (!matches(model, i, pattern)) continue;
+        status =
+            pr_store_require_grad(model->store, pr_store_param(model->store, i)->name, on, err);
+    }
+    return status;
 }
 
 pr_bert pr_model_build(const pr_model *model, pr_graph *g) {

@@ -60,6 +60,9 @@ pr_status pr_model_end_method(pr_model *model, pr_error *err);
 /* The forward graph; faults stick to g. */
 pr_bert pr_model_build(const pr_model *model, pr_graph *g);
 
+/* Whether a pattern (pr_glob) matches the name that a parameter has in the model's file. */
+bool pr_model_matches(const pr_model *model, const char *pattern);
+
 /* Sets requires-grad of every parameter whose name in the model's file matches the pattern
  * (pr_glob): where the method has cut it in two, of both leaves. PR_BAD_ARGUMENT when nothing
  * matches. */

@@ -59,16 +59,12 @@ static pr_status check_plain(const settings *s, const pr_model *model, pr_error 
 }
 
 /* Every glob must match a parameter that the model has with its method. */
-static pr_status check_globs(const char *option, const cli_list *globs, const pr_store *store,
+static pr_status check_globs(const char *option, const cli_list *globs, const pr_model *model,
                              pr_error *err) {
     for (int k = 0; k < globs->n; k++) {
-        int i = 0, n = pr_store_count(store);
-        while (i < n && !pr_glob(globs->text[k], pr_store_param(store, i)->name))
-            i++;
-        if (i == n) {
-            return pr_fail(err, PR_BAD_ARGUMENT, "%s '%s' matches no parameter: see 'inspect'",
-                           option, globs->text[k]);
-        }
+        if (pr_model_matches(model, globs->text[k])) continue;
+        return pr_fail(err, PR_BAD_ARGUMENT, "%s '%s' matches no parameter: see 'inspect'", option,
+                       globs->text[k]);
     }
     return PR_OK;
 }
@@ -92,8 +88,8 @@ static pr_status prepare(session *e, pr_error *err) {
                                  (uint64_t)s->seed, &made, err);
     if (status != PR_OK) return status;
     status = pr_model_set_method(e->model, s->method, &s->method_options, err);
-    if (status == PR_OK) status = check_globs("--train", &s->train, e->model->store, err);
-    if (status == PR_OK) status = check_globs("--freeze", &s->freeze, e->model->store, err);
+    if (status == PR_OK) status = check_globs("--train", &s->train, e->model, err);
+    if (status == PR_OK) status = check_globs("--freeze", &s->freeze, e->model, err);
     if (s->dropout >= 0) {
         e->model->config.dropout = (float)s->dropout;
         e->model->config.attention_dropout = (float)s->dropout;

@@ -176,7 +176,8 @@ static pr_status inspect_machine(bool json, int threads, pr_error *err) {
     machine_speed speed;
     char flops[FORMAT_SIZE], bytes[FORMAT_SIZE];
     pr_backend *backend = pr_cpu_new(threads, err);
-    pr_status status = backend ? machine_measure(backend, &speed, err) : err->code;
+    if (!backend) return err->code;
+    pr_status status = machine_measure(backend, &speed, err);
     if (status == PR_OK && json) {
         printf("{\"threads\": %d, \"flops\": %.4g, \"bytes\": %.4g}\n", backend->threads,
                speed.flops, speed.bytes);
