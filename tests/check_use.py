@@ -2,11 +2,10 @@
 check_use.py PROGRAMS, the folder of finetune and its sisters."""
 
 import json
-import pathlib
 import re
 import shlex
 
-from tools_harness import COLUMNS, ENVIRONMENT, Parts, run_checks
+from tools_harness import COLUMNS, Parts, run_checks
 
 PROGRAMS = ["finetune", "convert", "collapse", "evaluate", "predict", "inspect"]
 FILES = ["--train-file", "train.tsv", "--dev-file", "dev.tsv", *COLUMNS]
@@ -166,21 +165,6 @@ def check_contradictions(tools):
         tools.wrong("finetune", "m.gguf", *words, says=says)
     tools.wrong("evaluate", "m.gguf", *task, *FILES[2:4], says="--task and --dev-file contradict each")
     tools.wrong("evaluate", "m.gguf", *FILES[2:6], says="--dev-file needs --label COL, the column")
-
-
-def check_kernels(tools):
-    """OpenBLAS runs its AVX-512 kernels where the processor can, unless it was told which to run."""
-    def cores(**more):
-        env = {k: v for k, v in ENVIRONMENT.items() if k != "OPENBLAS_CORETYPE"}
-        _, err = tools.run("predict", "model.gguf", "a", env=env | {"OPENBLAS_VERBOSE": "2"} | more)
-        return re.findall(r"^Core: (\w+)$", err, re.M)
-    tools.tune(tools.make_model("base.gguf"), *tools.make_data(), "--out", "model.gguf", "--quiet")
-    info = pathlib.Path("/proc/cpuinfo")
-    flags = set(info.read_text().split()) if info.exists() else set()
-    if {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"} <= flags:
-        assert cores()[-1] not in ("Haswell", "Zen"), cores()
-    if "avx2" in flags:
-        assert cores(OPENBLAS_CORETYPE="Haswell") == ["Haswell"]
 
 
 def check_machine(tools):

@@ -5,7 +5,6 @@
 #include "models/model.h"
 #include "tools/cli.h"
 #include "tools/describe.h"
-#include "tools/kernels.h"
 #include "tools/paths.h"
 
 static pr_status collapse(const char *in, const char *out, pr_error *err) {
@@ -26,7 +25,6 @@ static pr_status collapse(const char *in, const char *out, pr_error *err) {
 }
 
 int main(int argc, char **argv) {
-    kernels_choose(argv);
     cli_options options = {.n = 0};
     const cli_program program = {
         .name = "collapse",

@@ -8,7 +8,6 @@
 #include "tools/cli.h"
 #include "tools/data.h"
 #include "tools/describe.h"
-#include "tools/kernels.h"
 #include "tools/paths.h"
 
 typedef struct settings {
@@ -126,7 +125,6 @@ static void check_use(const cli_program *program, const settings *s, int argumen
 }
 
 int main(int argc, char **argv) {
-    kernels_choose(argv);
     settings s = {0};
     cli_options options = {.n = 0};
     cli_group(&options, "For Hugging Face's PEFT");

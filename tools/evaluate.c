@@ -5,7 +5,6 @@
 #include "tools/cli.h"
 #include "tools/data.h"
 #include "tools/format.h"
-#include "tools/kernels.h"
 #include "tools/progress.h"
 #include "tools/report.h"
 #include "train/finetune.h"
@@ -101,7 +100,6 @@ static void add_options(cli_options *o, settings *s) {
 }
 
 int main(int argc, char **argv) {
-    kernels_choose(argv);
     settings s = {.batch_size = 16};
     cli_options options = {.n = 0};
     add_options(&options, &s);

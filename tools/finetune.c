@@ -5,7 +5,6 @@
 #include "graph/memory.h"
 #include "tools/format.h"
 #include "tools/interrupt.h"
-#include "tools/kernels.h"
 #include "tools/paths.h"
 #include "tools/report.h"
 #include "tools/settings.h"
@@ -265,7 +264,6 @@ static pr_status finetune(session *e, pr_error *err) {
 }
 
 int main(int argc, char **argv) {
-    kernels_choose(argv);
     settings s;
     pr_error err = {.code = PR_OK};
     pr_status status = settings_read(&s, argc, argv, &err);

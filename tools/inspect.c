@@ -8,7 +8,6 @@
 #include "models/model.h"
 #include "tools/cli.h"
 #include "tools/format.h"
-#include "tools/kernels.h"
 #include "tools/machine.h"
 
 typedef struct totals {
@@ -208,7 +207,6 @@ static void check_use(const cli_program *program, int arguments, bool match, boo
 }
 
 int main(int argc, char **argv) {
-    kernels_choose(argv);
     const char *match = NULL;
     bool graph = false, machine = false, json = false;
     int64_t threads = 0;

@@ -10,7 +10,6 @@
 #include "tools/cli.h"
 #include "tools/data.h"
 #include "tools/format.h"
-#include "tools/kernels.h"
 #include "tools/report.h"
 #include "tools/submit.h"
 #include "train/finetune.h"
@@ -289,7 +288,6 @@ static void check_use(const cli_program *program, settings *s, bool has_texts) {
 }
 
 int main(int argc, char **argv) {
-    kernels_choose(argv);
     settings s = {.max_length = 128, .batch_size = 16};
     cli_options options = {.n = 0};
     add_options(&options, &s);
