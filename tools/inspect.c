@@ -178,12 +178,14 @@ static pr_status inspect_machine(bool json, int threads, pr_error *err) {
     if (!backend) return err->code;
     pr_status status = machine_measure(backend, &speed, err);
     if (status == PR_OK && json) {
-        printf("{\"threads\": %d, \"flops\": %.4g, \"bytes\": %.4g}\n", backend->threads,
-               speed.flops, speed.bytes);
+        printf("{\"threads\": %d, \"flops\": %.4g, \"bytes\": %.4g, \"kernels\": \"%s\"}\n",
+               backend->threads, speed.flops, speed.bytes, speed.kernels);
     } else if (status == PR_OK) {
-        printf("%d thread%s: products of matrices %s a second, memory %s a second\n",
-               backend->threads, backend->threads == 1 ? "" : "s", format_flops(flops, speed.flops),
-               format_bytes(bytes, (size_t)speed.bytes));
+        printf(
+            "%d thread%s: products of matrices %s a second (OpenBLAS's kernels for %s), memory %s "
+            "a second\n",
+            backend->threads, backend->threads == 1 ? "" : "s", format_flops(flops, speed.flops),
+            speed.kernels, format_bytes(bytes, (size_t)speed.bytes));
     }
     pr_backend_free(backend);
     return status;

@@ -1,5 +1,6 @@
 #include "tools/machine.h"
 
+#include <cblas.h>
 #include <float.h>
 #include <math.h>
 
@@ -92,7 +93,7 @@ static pr_status measure_memory(const pr_backend *backend, double *bytes, pr_err
 }
 
 pr_status machine_measure(pr_backend *backend, machine_speed *speed, pr_error *err) {
-    *speed = (machine_speed){0};
+    *speed = (machine_speed){.kernels = openblas_get_corename()};
     pr_status status = measure_products(backend, &speed->flops, err);
     return status == PR_OK ? measure_memory(backend, &speed->bytes, err) : status;
 }

@@ -5,8 +5,9 @@
 #include "graph/backend.h"
 
 typedef struct machine_speed {
-    double flops; /* floating-point operations a second in large products of matrices */
-    double bytes; /* a second, read and written, in memory that no cache holds */
+    double flops;        /* floating-point operations a second in large products of matrices */
+    double bytes;        /* a second, read and written, in memory that no cache holds */
+    const char *kernels; /* the processor that OpenBLAS's kernels are for; OpenBLAS's own text */
 } machine_speed;
 
 /* Measures both with the backend's threads, each the best of several goes; takes some seconds. */
