@@ -261,6 +261,35 @@ static void a_corrupted_order_is_refused(void **state) {
     free(bytes);
 }
 
+/* What trained and is frozen now must come back too. */
+static void a_frozen_tensor_that_is_missing_is_noticed(void **state) {
+    (void)state;
+    static const char name[] = "blk.1.attn_q.weight";
+    toy_run run = toy_run_default("learner", 1);
+    run.model = toy_run_model(PR_BERT);
+    run.options.max_steps = 0;
+    const char *path = scratch_path("checkpoint");
+    toy_run first = run;
+    first.options.max_steps = RUN_EPOCH_STEPS + 1; /* one after the flip */
+    first.options.checkpoint = path;
+    toy_result part = toy_run_through(&first);
+    free(part.file);
+    run.options.resume = path;
+    size_t size, at = 0;
+    unsigned char *bytes = scratch_read(path, &size);
+    /* Before its name stands the length; a learner's name goes on. */
+    const unsigned char length[8] = {sizeof name - 1};
+    while (at + 8 + sizeof name < size && (memcmp(bytes + at, length, 8) != 0 ||
+                                           memcmp(bytes + at + 8, name, sizeof name - 1) != 0))
+        at++;
+    assert_true(at + 8 + sizeof name < size);
+    bytes[at + 8 + sizeof name - 2] = 'x';
+    scratch_write(path, bytes, size);
+    assert_refused_at(&run, RUN_EPOCH_STEPS + 1, PR_BAD_FILE,
+                      "primer.checkpoint.since does not fit the tensors");
+    free(bytes);
+}
+
 static void a_checkpoint_that_cannot_be_written_ends_the_run(void **state) {
     (void)state;
     toy_run run = toy_run_default("full", 0);
@@ -329,6 +358,7 @@ int main(void) {
         cmocka_unit_test_teardown(what_is_no_checkpoint_is_refused, scratch_empty),
         cmocka_unit_test_teardown(a_step_outside_the_run_is_refused, scratch_empty),
         cmocka_unit_test_teardown(a_corrupted_order_is_refused, scratch_empty),
+        cmocka_unit_test_teardown(a_frozen_tensor_that_is_missing_is_noticed, scratch_empty),
         cmocka_unit_test_teardown(a_checkpoint_that_cannot_be_written_ends_the_run, scratch_empty),
         cmocka_unit_test_teardown(broken_checkpoints_do_no_harm, scratch_empty),
     };
