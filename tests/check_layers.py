@@ -21,6 +21,9 @@ ENDS = re.compile(r"(?<!\w)(printf|vprintf|puts|putchar|perror|abort|exit|_exit|
                   r"|assert|err|errx|warn|warnx)\s*\(|\b(stdout|stderr)\b")
 METHODS = re.compile(r"(?<![a-z])(learners?|lora|prim(?:e|ed|ing)|adapters?|bitfit|freeze.ffns?"
                      r"|(?-i:FAR)|(?<=\")far(?=\"))(?![a-z])", re.I)
+# A method is told from another by what it says of itself, never by which it is.
+BRANCHES = re.compile(r"method\s*[!=]=|[!=]=\s*&?[\w.>-]*method|str\w*cmp\([^;]*method"
+                      r"|(?:if|switch)\s*\(\s*!?\w*(?:->|\.)?method\s*\)")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'
                              r"'(?:\\.|[^'\\\n])*'", re.S)
@@ -88,6 +91,8 @@ class Tree:
                             "'{}': the library neither prints nor ends the process")
         if layer in ENGINE:
             self.each_match(METHODS, path, source, "'{}': the engine knows no method")
+        if layer in ENGINE or layer == "train":
+            self.each_match(BRANCHES, path, code_of(source, False), "'{}': no branch on a method")
         if layer == "train" and path != NAMES_SETTINGS:
             self.each_match(METHODS, path, code_of(source, True),
                             "'{}': training knows no method but by pr_method's functions")
