@@ -147,6 +147,11 @@ def check_gaps(tools):
     assert list(table(tools, "table-2")) == ["full", "lora-64"]
     assert re.search(r"^Baseline  +52\.56  +82\.06", out, re.M), out
 
+    # Tasks that were not asked for have no column, and some tasks make no GLUE score.
+    tools.run("glue", "--out", "study", "--table", 2, "--tasks", "STS-B,CoLA", "--seeds", 1)
+    assert [c for c in table(tools, "table-2")["full"] if c.endswith("_paper")] == [
+        "CoLA_mcc_paper", "STSB_pearson_paper", "STSB_spearman_paper"]
+
 
 def check_spread(tools):
     """Of real runs: the mean and the deviation of what each epoch line says last."""

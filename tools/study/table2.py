@@ -57,7 +57,7 @@ def row(results, key):
 def make(out, study, methods=None, tasks=None, seeds=None):
     results = Results(out, study, methods, tasks, seeds)
     keys = [method.key for method in methods] if methods else keys_of_table(results)
-    columns = [*COLUMNS, "GLUE"]
+    columns = columns_of(tasks)
     theirs, n_seeds = paper.table_2(), len(results.seeds)
     rows, numbers = [], []
     for key in keys:
@@ -76,6 +76,14 @@ def make(out, study, methods=None, tasks=None, seeds=None):
     return grid.Grid("table-2", "Table 2: results on GLUE's dev sets, in percent",
                      ["Method", *(HEADS[column] for column in columns)], rows,
                      notes(results, n_seeds), (head, numbers), BLOCK, str.ljust)
+
+
+def columns_of(tasks):
+    """Of the tasks that were asked for: without a choice all of them, and their score."""
+    if tasks is None:
+        return [*COLUMNS, "GLUE"]
+    chosen = {column for task in tasks for column in task.metrics}
+    return [column for column in COLUMNS if column in chosen]
 
 
 def keys_of_table(results):
