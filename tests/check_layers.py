@@ -15,8 +15,9 @@ ENGINE = ["graph", "backends", "ops", "autograd"]
 NAMES_SETTINGS = "train/checkpoint.c"
 TOP = {*LAYERS, "tests", "CMakeLists.txt", "README.md", "LICENSE"}
 MOST_LINES = 500
-# Data, not source: what other people's software gave, and lists.
-DATA = re.compile(r"^tests/golden/(?!.*\.(py|h)$)|\.(tsv|csv|jsonl|txt)$|^LICENSE$")
+# Data, not source: what other people's software gave, lists, and a study's results.
+DATA = re.compile(r"^tests/golden/(?!.*\.(py|h)$)|^tools/study/minilm/"
+                  r"|\.(tsv|csv|jsonl|txt)$|^LICENSE$")
 ENDS = re.compile(r"(?<!\w)(printf|vprintf|puts|putchar|perror|abort|exit|_exit|_Exit|quick_exit"
                   r"|assert|err|errx|warn|warnx)\s*\(|\b(stdout|stderr)\b")
 METHODS = re.compile(r"(?<![a-z])(learners?|lora|prim(?:e|ed|ing)|adapters?|bitfit|freeze.ffns?"
