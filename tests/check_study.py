@@ -195,8 +195,10 @@ def check_times(tools):
     assert int(whole["planned_bytes"]) == max(int(row["planned_bytes"]) for row in phases)
     assert int(whole["process_peak_bytes"]) == max(r["peak_rss_bytes"] for r in records)
     assert int(whole["total_params"]) == records[0]["total"] and whole["runs"] == "2"
-    per_step = float(phases[0]["seconds"]) / 8 / (float(full["seconds"]) / 12)
-    assert abs(float(phases[0]["seconds_ratio"]) - per_step) < 2e-2
+    # Of the records: the table's own seconds are rounded, and these runs are short.
+    per_step = (sum(record["phases"][0]["seconds"] / 8 for record in records)
+                / sum(record["seconds"] / 12 for record in base))
+    assert abs(float(phases[0]["seconds_ratio"]) - per_step) < 2e-3
 
     labels = ["Baseline", "FAR10", "Sequential Adapters", "Parallel Adapters", "Freeze FFNs",
               "BitFit", "Learner64 (p=2)"]

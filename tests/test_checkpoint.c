@@ -285,8 +285,7 @@ static void a_frozen_tensor_that_is_missing_is_noticed(void **state) {
     assert_true(at + 8 + sizeof name < size);
     bytes[at + 8 + sizeof name - 2] = 'x';
     scratch_write(path, bytes, size);
-    assert_refused_at(&run, RUN_EPOCH_STEPS + 1, PR_BAD_FILE,
-                      "primer.checkpoint.since does not fit the tensors");
+    assert_refused_at(&run, RUN_EPOCH_STEPS + 1, PR_BAD_FILE, "a tensor is missing");
     free(bytes);
 }
 

@@ -352,8 +352,10 @@ static pr_status load_parameter(const pr_gguf *file, pr_store *store, int index,
 }
 
 /* The step at which each stored parameter last began to train, in their order in the file; -1 for
- * one that is stored because it is no plain f32 in the model's file. */
-static pr_status load_since(const pr_gguf *file, pr_store *store, int64_t made, pr_error *err) {
+ * one that is stored because it is no plain f32 in the model's file. *more: there are more of them
+ * than tensors. */
+static pr_status load_since(const pr_gguf *file, pr_store *store, int64_t made, bool *more,
+                            pr_error *err) {
     const pr_gguf_value *since = pr_gguf_value_of(file, "primer.checkpoint.since");
     size_t n = 0, expected = since ? since->count : 0;
     bool fits = true;
@@ -365,8 +367,8 @@ static pr_status load_since(const pr_gguf *file, pr_store *store, int64_t made, 
                step <= made;
         if (fits) pr_store_set_since(store, index, (int32_t)step);
     }
-    /* Too many of them: a tensor is missing, of a parameter that trained before it froze, say. */
-    if (fits && n == expected) return PR_OK;
+    *more = n < expected;
+    if (fits) return PR_OK;
     return pr_fail(err, PR_BAD_FILE, "%s: primer.checkpoint.since does not fit the tensors",
                    pr_gguf_path(file));
 }
@@ -419,13 +421,17 @@ pr_status pr_checkpoint_load(pr_model *model, const char *path, pr_error *err) {
     pr_gguf *file = pr_gguf_open(path, err);
     if (!file) return err && err->code != PR_OK ? err->code : PR_BAD_FILE;
     int64_t made = 0; /* updates */
+    bool more = false;
     pr_status status = pr_gguf_get_integer(file, step_key, true, 0, INT32_MAX / 2, &made, err);
-    if (status == PR_OK) status = load_since(file, model->store, made, err);
+    if (status == PR_OK) status = load_since(file, model->store, made, &more, err);
     for (int i = 0; i < pr_store_count(model->store) && status == PR_OK; i++) {
         status = load_parameter(file, model->store, i, err);
     }
     if (status == PR_OK) status = load_sparse(file, model->store, made, err);
     if (status == PR_OK) status = load_order(file, model, err);
+    if (status == PR_OK && more) { /* of a parameter that has frozen: the others would be missed */
+        status = pr_fail(err, PR_BAD_FILE, "%s: a tensor is missing", path);
+    }
     pr_gguf_close(file);
     return status;
 }
