@@ -45,6 +45,6 @@ const pr_method pr_method_adapter = {
     .add = add,
     .added = "blk.*.adapter_*",
     .parts = {.sublayer = with_adapter},
-    .why_not = "adapters have a nonlinearity between their weights",
+    .why_not = pr_bottleneck_why_not,
     .trained = pr_bottleneck_trained,
 };

@@ -32,4 +32,6 @@ pr_status pr_bottleneck_add(pr_store *store, const char *name, int64_t width,
     return pr_draw_uniform(store, down, 1.0f / sqrtf((float)width), options->seed, err);
 }
 
+const char pr_bottleneck_why_not[] = "adapters have a nonlinearity between their weights";
+
 const char *const pr_bottleneck_trained[] = {"blk.*.adapter_*", "blk.*_norm.{weight,bias}", NULL};

@@ -12,6 +12,9 @@
 pr_status pr_bottleneck_add(pr_store *store, const char *name, int64_t width,
                             const pr_method_options *options, bool draw, pr_error *err);
 
+/* Why adapters don't fold into a plain model. */
+extern const char pr_bottleneck_why_not[];
+
 /* Globs of what the adapters of all blocks add, and of what trains with them. */
 extern const char *const pr_bottleneck_trained[];
 

@@ -38,6 +38,6 @@ const pr_method pr_method_parallel = {
     .add = add,
     .added = "blk.*.adapter_*",
     .parts = {.feed_forward = with_adapter},
-    .why_not = "adapters have a nonlinearity between their weights",
+    .why_not = pr_bottleneck_why_not,
     .trained = pr_bottleneck_trained,
 };
