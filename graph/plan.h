@@ -34,6 +34,9 @@ typedef struct pr_plan_report {
     double flops; /* of one run at capacity */
 } pr_plan_report;
 
+/* All planned bytes: weights, moments and the arena. */
+size_t pr_plan_bytes(const pr_plan_report *report);
+
 /* NULL with err set: a fault of the graph, a missing kernel, no memory. The graph may be rewound or
  * freed while a plan lives; the store and the backend must outlive it. Plans read parameters'
  * addresses when they are made: make them anew after pr_store_settle. */

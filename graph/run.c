@@ -123,6 +123,10 @@ static double step_bytes(const pr_step *step) {
     return bytes;
 }
 
+size_t pr_plan_bytes(const pr_plan_report *report) {
+    return report->weights + report->moments + report->arena;
+}
+
 void pr_plan_cost(const pr_plan *plan, double *flops, double *bytes) {
     *flops = *bytes = 0.0;
     for (int32_t s = 0; s < plan->n_steps; s++) {

@@ -234,8 +234,8 @@ static void log_epoch(report *r, const pr_epoch_report *epoch) {
 void report_plan(FILE *out, const pr_plan_report *p) {
     char all[FORMAT_SIZE], w[FORMAT_SIZE], g[FORMAT_SIZE], m[FORMAT_SIZE], a[FORMAT_SIZE];
     fprintf(out, "planned %s: weights %s, gradients %s, moments %s, activations %s",
-            format_bytes(all, p->weights + p->gradients + p->moments + p->activations),
-            format_bytes(w, p->weights), format_bytes(g, p->gradients), format_bytes(m, p->moments),
+            format_bytes(all, pr_plan_bytes(p)), format_bytes(w, p->weights),
+            format_bytes(g, p->gradients), format_bytes(m, p->moments),
             format_bytes(a, p->activations));
 }
 
@@ -266,7 +266,7 @@ json_t *report_phase_json(const pr_phase_report *phase) {
     json_object_set_new(o, "total", count(phase->parameters));
     json_object_set_new(o, "trained", count(phase->trained));
     report_plan_json(o, p);
-    json_object_set_new(o, "planned_bytes", count(p->weights + p->moments + p->arena));
+    json_object_set_new(o, "planned_bytes", count(pr_plan_bytes(p)));
     json_object_set_new(o, "flops", json_real(p->flops));
     return o;
 }

@@ -208,10 +208,6 @@ static pr_status evaluate(run *r, pr_scores *scores, pr_error *err) {
     return status;
 }
 
-static size_t planned(const pr_plan_report *p) {
-    return p->weights + p->moments + p->arena;
-}
-
 static pr_status require_all(const char *const *patterns, pr_model *m, bool on, pr_error *err) {
     pr_status status = PR_OK;
     for (; patterns && *patterns && status == PR_OK; patterns++)
@@ -277,9 +273,8 @@ static pr_status enter_phase(run *r, pr_error *err) {
     if (status != PR_OK) return status;
     r->entered = true;
     const pr_phase_report phase = phase_report(r);
-    if (planned(&phase.plan) > r->result->peak_planned) {
-        r->result->peak_planned = planned(&phase.plan);
-    }
+    size_t planned = pr_plan_bytes(&phase.plan);
+    if (planned > r->result->peak_planned) r->result->peak_planned = planned;
     if (r->calls.phase) r->calls.phase(r->calls.context, &phase);
     return PR_OK;
 }
