@@ -248,6 +248,7 @@ static pr_status finetune(session *e, pr_error *err) {
     settings *s = e->s;
     if (!s->quiet) e->text = s->json ? stderr : stdout;
     pr_status status = report_begin(&e->report, e->text, err);
+    e->report.timed = s->json;
     if (status == PR_OK) status = prepare(e, err);
     if (status == PR_OK) status = s->dry_run ? dry_run(e, err) : train(e, err);
     if (e->saved) {

@@ -176,8 +176,10 @@ static void keep_step(report *r, const pr_step_report *step) {
     if (!pr_grow((void **)&r->tokens, &r->tokens_capacity, need, sizeof *r->tokens)) return;
     r->seconds[r->steps] = step->seconds;
     r->tokens[r->steps] = (double)step->tokens;
-    r->flops += step->flops;
-    r->bytes += step->bytes;
+    double flops, bytes;
+    pr_trainer_cost(step->trainer, &flops, &bytes);
+    r->flops += flops;
+    r->bytes += bytes;
     r->steps = need;
 }
 
@@ -188,7 +190,7 @@ static void show_step(report *r, const pr_step_report *step) {
     snprintf(label, sizeof label, "epoch %d/%d", step->epoch + 1, step->epochs);
     snprintf(note, sizeof note, "loss %.4f, %s tokens/s", r->epoch_loss / r->epoch_steps,
              format_count(rate, (uint64_t)speed));
-    double left = step->trained_seconds / (double)r->steps * (step->steps - step->step);
+    double left = step->trained_seconds / (double)r->made * (step->steps - step->step);
     progress_show(&r->bar, label, step->step, step->steps, note, left);
 }
 
@@ -201,7 +203,8 @@ bool report_step(report *r, const pr_step_report *step) {
     }
     r->epoch_loss += (double)step->loss;
     r->epoch_steps++;
-    keep_step(r, step);
+    r->made++;
+    if (r->timed) keep_step(r, step);
     show_step(r, step);
     if (!r->log) return true;
     json_t *o = json_object();

@@ -23,9 +23,11 @@ typedef struct report {
     json_t *epochs;
     double started;           /* progress_now() at the start of the program */
     double first_step;        /* seconds from there to the end of the first step; NaN before */
-    double *seconds, *tokens; /* (steps): of each step of this process */
+    size_t made;              /* steps of this process */
+    bool timed;               /* keep what report_json tells of them: */
+    double *seconds, *tokens; /* (steps): of each */
     size_t steps, seconds_capacity, tokens_capacity;
-    double flops, bytes; /* of all steps of this process */
+    double flops, bytes; /* of all */
     double epoch_loss;   /* sum over the steps of the epoch under way */
     int32_t epoch, epoch_steps;
 } report;

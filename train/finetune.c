@@ -162,7 +162,7 @@ static pr_status one_step(run *r, int32_t epoch, bool *stop, pr_error *err) {
     report.seconds = now() - start;
     report.rate = (double)pr_trainer_rate(r->trainer, r->at.step);
     report.tokens = r->batch.extent.tokens;
-    pr_trainer_cost(r->trainer, &report.flops, &report.bytes);
+    report.trainer = r->trainer;
     r->at.epoch_loss += (double)report.loss;
     r->at.epoch_steps++;
     report.step = ++r->at.step;

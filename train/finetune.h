@@ -41,10 +41,10 @@ typedef struct pr_step_report {
     float loss;
     double rate;            /* the learning rate of this step */
     int64_t tokens;         /* real ones in the batch */
-    double flops, bytes;    /* that the step had to do: pr_plan_cost */
     double seconds;         /* of this step */
     double trained_seconds; /* of all steps of this process */
     int64_t trained_tokens;
+    const pr_trainer *trainer; /* to ask for what the step had to do: pr_trainer_cost */
 } pr_step_report;
 
 /* What is known after an epoch. */
