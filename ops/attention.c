@@ -1,5 +1,6 @@
 /* attention: for each sentence and head, y = dropout(softmax(q k' / sqrt(size))) v.
  *     q, k, v, y (N, d), d = heads * size; lse (N, heads): log of each row's sum of exp(scores).
+ *     Or q (B, d), then y and lse too: each sentence's first token alone asks.
  * Gradient: attention_grad. Backward reads q, k, v, y and lse, and draws scores and masks again.
  * in: q, k, v, offsets (B + 1), rng (3) or none. out: y, lse.
  * attr: site; f[0] the dropout's p; i[0] heads. */
@@ -22,8 +23,12 @@ static pr_status infer(pr_infer *c) {
         return pr_fail(c->err, PR_BAD_GRAPH, "%s: %s cannot be cut into %d heads", c->what,
                        pr_shape_text(q, text), (int)heads);
     }
-    if (!pr_rule_shape(c, K, "k", PR_F32, q) || !pr_rule_shape(c, V, "v", PR_F32, q) ||
-        !pr_rule_rank(c, OFFSETS, "offsets", PR_I32, 1)) {
+    if (!pr_rule_rank(c, OFFSETS, "offsets", PR_I32, 1) || !pr_rule_rank(c, K, "k", PR_F32, 2)) {
+        return PR_BAD_GRAPH;
+    }
+    bool one = q.dim[0] == pr_rule_sentences(c->in[OFFSETS]); /* query a sentence */
+    pr_shape keys = pr_shape_2(one ? c->in[K].dim[0] : q.dim[0], q.dim[1]);
+    if (!pr_rule_shape(c, K, "k", PR_F32, keys) || !pr_rule_shape(c, V, "v", PR_F32, keys)) {
         return PR_BAD_GRAPH;
     }
     if (!(p >= 0.0f && p < 1.0f)) {
@@ -40,8 +45,8 @@ static pr_status infer(pr_infer *c) {
 }
 
 static double flops(const pr_call *c) {
-    return 4.0 * (double)c->extent.tokens * (double)c->extent.longest *
-           (double)c->in[Q].shape.dim[1];
+    pr_shape q = c->in[Q].shape;
+    return 4.0 * (double)q.dim[0] * (double)c->extent.longest * (double)q.dim[1];
 }
 
 /* Floats of one thread's scratch for a sentence of `longest` tokens. */
@@ -96,9 +101,11 @@ PR_VECTOR static void attend(const pr_call *c, int64_t sentence, int64_t head, f
     pr_head h = pr_head_of(c, sentence, head);
     pr_drop dropout = pr_drop_of(c, sentence, head);
     int64_t at = h.first * h.d + h.column, size = pr_panel_width(h.size);
-    const float *q = (const float *)c->in[Q].data + at; /* (length, size) of rows d apart */
-    const float *k = (const float *)c->in[K].data + at, *v = (const float *)c->in[V].data + at;
-    float *y = (float *)c->out[0].data + at;
+    int64_t query_at = h.first_query * h.d + h.column;
+    const float *q = (const float *)c->in[Q].data + query_at; /* (queries, size), rows d apart */
+    const float *k = (const float *)c->in[K].data + at;       /* (length, size) likewise */
+    const float *v = (const float *)c->in[V].data + at;
+    float *y = (float *)c->out[0].data + query_at;
     float *lse = c->out[1].data;                     /* (N, heads) */
     float *k_panels = scratch;                       /* of k' (size, length) */
     float *v_panels = k_panels + h.width * size;     /* of v (length, size) */
@@ -106,13 +113,13 @@ PR_VECTOR static void attend(const pr_call *c, int64_t sentence, int64_t head, f
     float *mask = scores + PR_QUERY_BLOCK * h.width; /* (width) */
     pr_panel_pack(h.size, h.length, k, 1, h.d, k_panels);
     pr_panel_pack(h.length, h.size, v, h.d, 1, v_panels);
-    for (int64_t from = 0; from < h.length; from += PR_QUERY_BLOCK) {
-        int64_t rows = h.length - from < PR_QUERY_BLOCK ? h.length - from : PR_QUERY_BLOCK;
+    for (int64_t from = 0; from < h.queries; from += PR_QUERY_BLOCK) {
+        int64_t rows = h.queries - from < PR_QUERY_BLOCK ? h.queries - from : PR_QUERY_BLOCK;
         pr_panel_product(rows, h.width, h.size, q + from * h.d, h.d, 1, k_panels, h.size * PR_LANES,
                          scores, h.width, false);
         for (int64_t i = 0; i < rows; i++) {
             float *row = scores + i * h.width, sum = soften(&h, row);
-            if (lse) lse[(h.first + from + i) * c->attr.i[0] + head] = sum;
+            if (lse) lse[(h.first_query + from + i) * c->attr.i[0] + head] = sum;
             if (dropout.threshold) drop(&dropout, from + i, h.width, row, mask);
         }
         pr_panel_product(rows, h.size, h.length, scores, h.width, 1, v_panels, h.length * PR_LANES,
@@ -128,7 +135,7 @@ static void attention_task(const void *context, int64_t task, int thread) {
 }
 
 static pr_status attention_cpu(const pr_call *c) {
-    if (!pr_sentences_fit(c, "attention", OFFSETS, c->in[Q].shape.dim[0])) return PR_BAD_ARGUMENT;
+    if (!pr_sentences_fit(c, "attention", OFFSETS, c->in[K].shape.dim[0])) return PR_BAD_ARGUMENT;
     int64_t tasks = (c->in[OFFSETS].shape.dim[0] - 1) * c->attr.i[0];
     pr_parallel_tasks(c->backend, tasks, attention_task, c);
     return PR_OK;

@@ -14,7 +14,8 @@ enum { PR_QUERY_BLOCK = 48 }; /* rows of scores drawn at once */
 
 /* One head of one sentence. */
 typedef struct pr_head {
-    int64_t first, length; /* the sentence's tokens */
+    int64_t first, length;        /* the sentence's tokens */
+    int64_t first_query, queries; /* the rows of q that ask: as many, or one */
     int64_t column, size;  /* the head's columns */
     int64_t width;         /* length in whole panels */
     int64_t d;
@@ -32,6 +33,9 @@ static inline pr_head pr_head_of(const pr_call *c, int64_t sentence, int64_t hea
     const int32_t *offsets = c->in[3].data; /* (B + 1) */
     pr_head h = {.first = offsets[sentence], .d = c->in[0].shape.dim[1]};
     h.length = offsets[sentence + 1] - offsets[sentence];
+    bool one = c->in[0].shape.dim[0] == c->in[3].shape.dim[0] - 1;
+    h.first_query = one ? sentence : h.first;
+    h.queries = one ? 1 : h.length;
     h.width = pr_panel_width(h.length);
     h.size = h.d / c->attr.i[0];
     h.column = head * h.size;

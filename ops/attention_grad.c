@@ -4,8 +4,9 @@
  *     row's P dP, is the sum of its y dy;  dq = dS k;  dk = dS' q.
  * P is drawn again as exp(S - lse), a block of queries at a time (Dao, Fu, Ermon, Rudra and Re:
  * "FlashAttention", 2022, algorithm 4).
- * in: q, k, v (N, d), offsets (B + 1), rng (3) or none, y (N, d), lse (N, heads), dy (N, d).
- * out: dq, dk, dv (N, d), each only if read. attr: attention's. */
+ * in: q, k, v (N, d), offsets (B + 1), rng (3) or none, y (N, d), lse (N, heads), dy (N, d); where
+ * q is (B, d), y, lse and dy too. out: dq as q, dk, dv (N, d), each only if read. attr:
+ * attention's. */
 #include "ops/attention.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
@@ -19,13 +20,17 @@ static pr_status infer(pr_infer *c) {
     pr_shape q = c->in[Q];
     if (!pr_rule_rank(c, Q, label[Q], PR_F32, 2)) return PR_BAD_GRAPH;
     if (!pr_rule_rank(c, OFFSETS, label[OFFSETS], PR_I32, 1)) return PR_BAD_GRAPH;
+    if (!pr_rule_rank(c, K, label[K], PR_F32, 2)) return PR_BAD_GRAPH;
+    bool one = q.dim[0] == pr_rule_sentences(c->in[OFFSETS]); /* query a sentence */
+    pr_shape keys = pr_shape_2(one ? c->in[K].dim[0] : q.dim[0], q.dim[1]);
     for (int k = K; k < INPUTS; k++) {
         if (k == OFFSETS || k == RNG) continue;
-        pr_shape shape = k == LSE ? pr_shape_2(q.dim[0], c->attr.i[0]) : q;
+        pr_shape shape = k == LSE ? pr_shape_2(q.dim[0], c->attr.i[0]) : k <= V ? keys : q;
         if (!pr_rule_shape(c, k, label[k], PR_F32, shape)) return PR_BAD_GRAPH;
     }
-    for (int k = 0; k < 3; k++)
-        pr_rule_output(c, k, PR_F32, q);
+    pr_rule_output(c, 0, PR_F32, q);
+    pr_rule_output(c, 1, PR_F32, keys);
+    pr_rule_output(c, 2, PR_F32, keys);
     return PR_OK;
 }
 
@@ -33,7 +38,7 @@ static double flops(const pr_call *c) {
     int products = 1;
     bool q = c->out[0].shape.n_dims, k = c->out[1].shape.n_dims, v = c->out[2].shape.n_dims;
     products += (q || k) + q + k + v;
-    return 2.0 * products * (double)c->extent.tokens * (double)c->extent.longest *
+    return 2.0 * products * (double)c->in[Q].shape.dim[0] * (double)c->extent.longest *
            (double)c->in[Q].shape.dim[1];
 }
 
@@ -52,10 +57,11 @@ static size_t workspace(const pr_call *c) {
 typedef struct work {
     pr_head h;
     pr_drop dropout;
-    int64_t at, heads, head;
-    const float *q, *k, *v, *y, *dy; /* (length, size), rows d apart */
-    const float *lse;                /* (N, heads) */
-    float *dq, *dk, *dv;             /* as q; NULL where unread */
+    int64_t heads, head;
+    const float *q, *y, *dy; /* (queries, size), rows d apart */
+    const float *k, *v;      /* (length, size), rows d apart */
+    const float *lse;        /* (queries of the batch, heads) */
+    float *dq, *dk, *dv;     /* as q, k and v; NULL where unread */
     float *k_transposed, *v_transposed, *k_panels, *q_panels, *dy_panels;
     float *p, *ds; /* (PR_QUERY_BLOCK, width): D(P), and dP that becomes dS */
     float *mask;   /* (width) */
@@ -71,19 +77,20 @@ static float *output(const pr_call *c, int k, int64_t at) {
 
 static work begin(const pr_call *c, int64_t sentence, int64_t head, float *scratch) {
     pr_head h = pr_head_of(c, sentence, head);
-    int64_t at = h.first * h.d + h.column, packed = h.width * pr_panel_width(h.size);
+    int64_t at = h.first * h.d + h.column, query_at = h.first_query * h.d + h.column;
+    int64_t packed = h.width * pr_panel_width(h.size);
     work w = {
         .h = h,
         .dropout = pr_drop_of(c, sentence, head),
         .heads = c->attr.i[0],
         .head = head,
-        .q = input(c, Q, at),
+        .q = input(c, Q, query_at),
         .k = input(c, K, at),
         .v = input(c, V, at),
-        .y = input(c, Y, at),
-        .dy = input(c, DY, at),
+        .y = input(c, Y, query_at),
+        .dy = input(c, DY, query_at),
         .lse = c->in[LSE].data,
-        .dq = output(c, 0, at),
+        .dq = output(c, 0, query_at),
         .dk = output(c, 1, at),
         .dv = output(c, 2, at),
         .k_transposed = scratch,
@@ -103,14 +110,14 @@ PR_INLINE void pack(const work *w) {
     pr_panel_pack(h->size, h->length, w->k, 1, h->d, w->k_transposed);
     if (w->dq || w->dk) pr_panel_pack(h->size, h->length, w->v, 1, h->d, w->v_transposed);
     if (w->dq) pr_panel_pack(h->length, h->size, w->k, h->d, 1, w->k_panels);
-    if (w->dk) pr_panel_pack(h->length, h->size, w->q, h->d, 1, w->q_panels);
-    if (w->dv) pr_panel_pack(h->length, h->size, w->dy, h->d, 1, w->dy_panels);
+    if (w->dk) pr_panel_pack(h->queries, h->size, w->q, h->d, 1, w->q_panels);
+    if (w->dv) pr_panel_pack(h->queries, h->size, w->dy, h->d, 1, w->dy_panels);
 }
 
 /* Turns a row of scores into D(P) and one of dy v' into dS. */
 PR_INLINE void redraw(const work *w, int64_t query, float *p, float *ds) {
     const pr_head *h = &w->h;
-    float lse = w->lse[(h->first + query) * w->heads + w->head], delta = 0.0f;
+    float lse = w->lse[(h->first_query + query) * w->heads + w->head], delta = 0.0f;
     for (int64_t x = 0; x < h->size; x++)
         delta += w->y[query * h->d + x] * w->dy[query * h->d + x];
     for (int64_t j = 0; j < h->width; j++)
@@ -132,9 +139,10 @@ PR_INLINE void redraw(const work *w, int64_t query, float *p, float *ds) {
 PR_VECTOR static void attend_back(const work *w) {
     const pr_head *h = &w->h;
     int64_t by_size = h->size * PR_LANES, by_length = h->length * PR_LANES;
+    int64_t by_queries = h->queries * PR_LANES;
     pack(w);
-    for (int64_t from = 0; from < h->length; from += PR_QUERY_BLOCK) {
-        int64_t rows = h->length - from < PR_QUERY_BLOCK ? h->length - from : PR_QUERY_BLOCK;
+    for (int64_t from = 0; from < h->queries; from += PR_QUERY_BLOCK) {
+        int64_t rows = h->queries - from < PR_QUERY_BLOCK ? h->queries - from : PR_QUERY_BLOCK;
         int64_t at = from * h->d;
         bool add = from > 0;
         pr_panel_product(rows, h->width, h->size, w->q + at, h->d, 1, w->k_transposed, by_size,
@@ -151,11 +159,11 @@ PR_VECTOR static void attend_back(const work *w) {
         }
         if (w->dk) {
             pr_panel_product(h->length, h->size, rows, w->ds, 1, h->width,
-                             w->q_panels + from * PR_LANES, by_length, w->dk, h->d, add);
+                             w->q_panels + from * PR_LANES, by_queries, w->dk, h->d, add);
         }
         if (w->dv) {
             pr_panel_product(h->length, h->size, rows, w->p, 1, h->width,
-                             w->dy_panels + from * PR_LANES, by_length, w->dv, h->d, add);
+                             w->dy_panels + from * PR_LANES, by_queries, w->dv, h->d, add);
         }
     }
 }
@@ -169,7 +177,7 @@ static void attention_grad_task(const void *context, int64_t task, int thread) {
 }
 
 static pr_status attention_grad_cpu(const pr_call *c) {
-    int64_t rows = c->in[Q].shape.dim[0];
+    int64_t rows = c->in[K].shape.dim[0];
     if (!pr_sentences_fit(c, "attention_grad", OFFSETS, rows)) return PR_BAD_ARGUMENT;
     int64_t tasks = (c->in[OFFSETS].shape.dim[0] - 1) * c->attr.i[0];
     pr_parallel_tasks(c->backend, tasks, attention_grad_task, c);

@@ -10,16 +10,11 @@
 #include "ops/rule.h"
 #include "ops/table.h"
 
-/* B out of B + 1. */
-static int64_t sentences_of(pr_shape offsets) {
-    return offsets.dim[0] == PR_OFFSETS ? PR_SENTENCES : offsets.dim[0] - 1;
-}
-
 static pr_status infer(pr_infer *c) {
     if (!pr_rule_rank(c, 0, "x", PR_F32, 2) || !pr_rule_rank(c, 1, "offsets", PR_I32, 1)) {
         return PR_BAD_GRAPH;
     }
-    pr_rule_output(c, 0, PR_F32, pr_shape_2(sentences_of(c->in[1]), c->in[0].dim[1]));
+    pr_rule_output(c, 0, PR_F32, pr_shape_2(pr_rule_sentences(c->in[1]), c->in[0].dim[1]));
     return PR_OK;
 }
 
@@ -43,7 +38,7 @@ static pr_status grad_infer(pr_infer *c) {
     if (!pr_rule_rank(c, 1, "offsets", PR_I32, 1) || !pr_rule_rank(c, 0, "dy", PR_F32, 2)) {
         return PR_BAD_GRAPH;
     }
-    pr_shape dy = pr_shape_2(sentences_of(c->in[1]), c->in[0].dim[1]);
+    pr_shape dy = pr_shape_2(pr_rule_sentences(c->in[1]), c->in[0].dim[1]);
     if (!pr_rule_shape(c, 0, "dy", PR_F32, dy)) return PR_BAD_GRAPH;
     pr_rule_output(c, 0, PR_F32, pr_shape_2(c->attr.i[0], dy.dim[1]));
     return PR_OK;

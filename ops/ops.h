@@ -78,7 +78,7 @@ pr_tid pr_densify(pr_graph *g, pr_tid sparse, int64_t n_rows);
  * tokens: q, k, v (N, d), d = heads * size; per head, softmax(q k' / sqrt(size)), dropped with
  * probability p at the site (as pr_dropout, for head, query and key), times v -> (N, d). rng and
  * offsets as pr_dropout's; rng may be 0 where p is. Keeps only the row's log-sum-exp, (N, heads),
- * for its gradient. */
+ * for its gradient. With q (B, d) each sentence's first token alone asks -> (B, d). */
 pr_tid pr_attention(pr_graph *g, pr_tid q, pr_tid k, pr_tid v, pr_tid offsets, pr_tid rng,
                     int32_t heads, float p, const char *site);
 

@@ -18,6 +18,10 @@ bool pr_rule_shape(const pr_infer *c, int k, const char *label, pr_dtype dtype, 
     return false;
 }
 
+int64_t pr_rule_sentences(pr_shape offsets) {
+    return offsets.dim[0] == PR_OFFSETS ? PR_SENTENCES : offsets.dim[0] - 1;
+}
+
 void pr_rule_output(pr_infer *c, int k, pr_dtype dtype, pr_shape shape) {
     c->out[k] = shape;
     c->out_dtype[k] = dtype;

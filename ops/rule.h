@@ -11,6 +11,9 @@ bool pr_rule_rank(const pr_infer *c, int k, const char *label, pr_dtype dtype, i
 /* Input k has this dtype and shape. */
 bool pr_rule_shape(const pr_infer *c, int k, const char *label, pr_dtype dtype, pr_shape shape);
 
+/* B out of the shape of offsets, (B + 1). */
+int64_t pr_rule_sentences(pr_shape offsets);
+
 void pr_rule_output(pr_infer *c, int k, pr_dtype dtype, pr_shape shape);
 
 /* The rule of elementwise ops: every input is f32 in in[0]'s shape, and so is out[0]. */

@@ -13,22 +13,28 @@ static const struct {
     int32_t heads, size;
     float p, magnitude; /* of q and k */
     bool training, rng;
+    bool one; /* query a sentence */
 } batches[] = {
-    {{1}, 1, 1, 0, 1, true, false},
-    {{2, 1, 3}, 3, 5, 0, 1, true, true},
-    {{2, 1, 3}, 3, 5, 0.5f, 1, true, true},
-    {{2, 1, 3}, 3, 5, 0.5f, 1, false, true}, /* nothing drops outside training */
-    {{15, 16, 17, 1}, 2, 7, 0, 1, true, false},
-    {{15, 16, 17, 1}, 2, 32, 0.1f, 1, true, true},
-    {{31, 33}, 1, 64, 0.1f, 1, true, true},
-    {{47, 48, 49}, 2, 17, 0.2f, 1, true, true},
-    {{63, 64, 65}, 1, 16, 0, 1, true, true},
-    {{96, 97, 5}, 1, 15, 0.1f, 1, true, true},
-    {{200}, 2, 32, 0.1f, 1, true, true},
-    {{11, 7, 9, 30, 4, 2, 8, 8, 12, 21, 3, 5, 6, 19, 10, 14}, 4, 8, 0.1f, 1, true, true},
-    {{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 1, 8, 0.1f, 1, true, true},
-    {{20, 50}, 2, 16, 0, 8, true, false},  /* scores up to some hundreds */
-    {{20, 50}, 2, 16, 0, 60, true, false}, /* up to 3e4: one weight is 1 */
+    {{1}, 1, 1, 0, 1, true, false, false},
+    {{2, 1, 3}, 3, 5, 0, 1, true, true, false},
+    {{2, 1, 3}, 3, 5, 0.5f, 1, true, true, false},
+    {{2, 1, 3}, 3, 5, 0.5f, 1, false, true, false}, /* nothing drops outside training */
+    {{15, 16, 17, 1}, 2, 7, 0, 1, true, false, false},
+    {{15, 16, 17, 1}, 2, 32, 0.1f, 1, true, true, false},
+    {{31, 33}, 1, 64, 0.1f, 1, true, true, false},
+    {{47, 48, 49}, 2, 17, 0.2f, 1, true, true, false},
+    {{63, 64, 65}, 1, 16, 0, 1, true, true, false},
+    {{96, 97, 5}, 1, 15, 0.1f, 1, true, true, false},
+    {{200}, 2, 32, 0.1f, 1, true, true, false},
+    {{11, 7, 9, 30, 4, 2, 8, 8, 12, 21, 3, 5, 6, 19, 10, 14}, 4, 8, 0.1f, 1, true, true, false},
+    {{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 1, 8, 0.1f, 1, true, true, false},
+    {{20, 50}, 2, 16, 0, 8, true, false, false},  /* scores up to some hundreds */
+    {{20, 50}, 2, 16, 0, 60, true, false, false}, /* up to 3e4: one weight is 1 */
+    {{1}, 1, 1, 0, 1, true, false, true},
+    {{2, 1, 3}, 3, 5, 0.5f, 1, true, true, true},
+    {{15, 16, 17, 1, 49}, 2, 32, 0.1f, 1, true, true, true},
+    {{200, 3}, 3, 7, 0.1f, 1, true, true, true},
+    {{20, 50}, 2, 16, 0, 8, false, true, true},
 };
 
 enum { BATCHES = sizeof batches / sizeof *batches };
@@ -39,6 +45,7 @@ static int count(void) {
 
 static void make_forward(int i, op_case *c) {
     pr_shape shape = pr_shape_2(PR_TOKENS, batches[i].heads * batches[i].size);
+    pr_shape queries = pr_shape_2(batches[i].one ? PR_SENTENCES : PR_TOKENS, shape.dim[1]);
     c->op = &pr_op_attention;
     snprintf(c->label, sizeof c->label, "attention %d with %d heads of %d, dropout %g%s", i,
              (int)batches[i].heads, (int)batches[i].size, (double)batches[i].p,
@@ -47,7 +54,7 @@ static void make_forward(int i, op_case *c) {
     c->training = batches[i].training;
     c->condition = batches[i].magnitude * batches[i].magnitude;
     case_offsets(c, OFFSETS, batches[i].lengths);
-    case_scaled(c, Q, shape, batches[i].magnitude);
+    case_scaled(c, Q, queries, batches[i].magnitude);
     case_scaled(c, K, shape, batches[i].magnitude);
     case_floats(c, V, shape, PLAIN);
     if (batches[i].rng) case_rng(c, RNG, 1234567 + (uint64_t)i, 3, 5);

@@ -8,9 +8,10 @@
 
 enum { Q, K, V, OFFSETS, RNG, Y, LSE, DY };
 
-/* One head of one sentence. Its matrices are (length, length), a row a query. */
+/* One head of one sentence. Its matrices are (queries, length), a row a query: all tokens ask, or
+ * where q has a row a sentence the first one alone. */
 typedef struct attended {
-    int64_t first, length, column, size, d;
+    int64_t first, length, first_query, queries, column, size, d;
     double *p;     /* softmax of the scores */
     double *error; /* of p, relative to it, in units */
     double *keep;  /* dropout: 0 or 1 / (1 - p) */
@@ -19,7 +20,8 @@ typedef struct attended {
 } attended;
 
 static const double *row_of(const reference_call *c, int k, const attended *h, int64_t token) {
-    return c->in[k].x + (h->first + token) * h->d + h->column;
+    int64_t first = k == K || k == V ? h->first : h->first_query;
+    return c->in[k].x + (first + token) * h->d + h->column;
 }
 
 /* The score of a query and a key, and how large its terms are. */
@@ -60,7 +62,7 @@ static void soften(const reference_call *c, attended *h, int64_t i) {
 
 static void draw_mask(const reference_call *c, attended *h, int64_t sentence, int64_t head) {
     double rate = c->training ? c->attr.f[0] : 0.0;
-    for (int64_t i = 0; i < h->length; i++) {
+    for (int64_t i = 0; i < h->queries; i++) {
         for (int64_t j = 0; j < h->length; j++) {
             uint32_t place = (uint32_t)(head << 16 | i);
             bool keep = rate == 0.0 ||
@@ -80,6 +82,9 @@ static void each_head(const reference_call *c,
         double *scratch = malloc((size_t)(3 * length * length + 2 * length) * sizeof *scratch);
         if (!scratch) abort();
         attended h = {.first = offset[s], .length = length, .d = c->in[Q].shape.dim[1]};
+        bool one = c->in[Q].shape.dim[0] == sentences;
+        h.first_query = one ? s : h.first;
+        h.queries = one ? 1 : length;
         h.size = h.d / heads;
         h.scale = 1.0 / sqrt((double)h.size);
         h.p = scratch;
@@ -89,7 +94,7 @@ static void each_head(const reference_call *c,
         h.lse_error = h.lse + length;
         for (int64_t head = 0; head < heads; head++) {
             h.column = head * h.size;
-            for (int64_t i = 0; i < length; i++)
+            for (int64_t i = 0; i < h.queries; i++)
                 soften(c, &h, i);
             draw_mask(c, &h, s, head);
             use(c, &h, head);
@@ -99,7 +104,7 @@ static void each_head(const reference_call *c,
 }
 
 static void attend(const reference_call *c, const attended *h, int64_t head) {
-    for (int64_t i = 0; i < h->length; i++) {
+    for (int64_t i = 0; i < h->queries; i++) {
         const double *p = h->p + i * h->length, *error = h->error + i * h->length;
         const double *keep = h->keep + i * h->length;
         for (int64_t x = 0; x < h->size; x++) {
@@ -109,9 +114,9 @@ static void attend(const reference_call *c, const attended *h, int64_t head) {
                 sum += term;
                 scale += fabs(term) * (1.0 + error[j]);
             }
-            reference_set(c, 0, (h->first + i) * h->d + h->column + x, sum, scale);
+            reference_set(c, 0, (h->first_query + i) * h->d + h->column + x, sum, scale);
         }
-        int64_t at = (h->first + i) * c->attr.i[0] + head;
+        int64_t at = (h->first_query + i) * c->attr.i[0] + head;
         reference_set(c, 1, at, h->lse[i], h->lse_error[i]);
     }
 }
@@ -124,7 +129,7 @@ static void run_attention(const reference_call *c) {
 
 static void add(const reference_call *c, int k, const attended *h, int64_t token, int64_t x,
                 double term, double scale) {
-    int64_t at = (h->first + token) * h->d + h->column + x;
+    int64_t at = ((k ? h->first : h->first_query) + token) * h->d + h->column + x;
     c->y[k][at] += term;
     c->scale[k][at] += scale;
 }
@@ -158,7 +163,7 @@ static void attend_back(const reference_call *c, const attended *h, int64_t head
     (void)head;
     double *ds = malloc((size_t)(2 * h->length) * sizeof *ds), *ds_scale = ds + h->length;
     if (!ds) abort();
-    for (int64_t i = 0; i < h->length; i++) {
+    for (int64_t i = 0; i < h->queries; i++) {
         const double *p = h->p + i * h->length, *keep = h->keep + i * h->length;
         const double *q = row_of(c, Q, h, i), *dy = row_of(c, DY, h, i);
         back_to_scores(c, h, i, ds, ds_scale);
