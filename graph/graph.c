@@ -1,39 +1,9 @@
-#include "graph/graph.h"
+#include "graph/graph_internal.h"
 
 #include <stdarg.h>
 #include <string.h>
 
 #include "graph/memory.h"
-#include "graph/names.h"
-
-typedef struct entry {
-    pr_tensor tensor;
-    pr_tid gradient; /* beside the tensor, so that setting one cannot fail */
-} entry;
-
-/* Where the lists ended at the mark. */
-typedef struct mark {
-    bool set;
-    int32_t tensors, nodes;
-    size_t texts;
-    pr_phase phase;
-    bool sound; /* no fault stood then */
-} mark;
-
-struct pr_graph {
-    pr_store *store;
-    entry *entry; /* tensor t is entry[t - 1] */
-    pr_node *node;
-    char **text; /* all names; tensors and nodes point at them */
-    int32_t tensors, nodes;
-    size_t texts, entry_capacity, node_capacity, text_capacity;
-    pr_names *names; /* tensors up to the mark, by name */
-    pr_names *later; /* those after it: a rewind drops them all; NULL when there are none */
-    char *scope;
-    pr_phase phase;
-    mark mark;
-    pr_error fault;
-};
 
 pr_graph *pr_graph_new(pr_store *store) {
     pr_graph *g = pr_alloc(1, sizeof *g);
@@ -95,7 +65,7 @@ pr_status pr_graph_check(const pr_graph *g, pr_error *err) {
 }
 
 static pr_tid no_memory(pr_graph *g) {
-    pr_fail_memory(&g->fault, "the graph", sizeof(entry));
+    pr_fail_memory(&g->fault, "the graph", sizeof(pr_entry));
     return 0;
 }
 
@@ -185,7 +155,7 @@ static pr_tid append_tensor(pr_graph *g, pr_tensor tensor) {
     if (room && g->mark.set && !g->later) room = (g->later = pr_names_new()) != NULL;
     pr_names *names = g->mark.set ? g->later : g->names;
     if (!room || pr_names_put(names, tensor.name, g->tensors + 1) != PR_OK) return no_memory(g);
-    g->entry[g->tensors] = (entry){.tensor = tensor};
+    g->entry[g->tensors] = (pr_entry){.tensor = tensor};
     return ++g->tensors;
 }
 
@@ -378,7 +348,7 @@ void pr_graph_mark(pr_graph *g) {
     }
     pr_names_free(g->later);
     g->later = NULL;
-    g->mark = (mark){
+    g->mark = (pr_mark){
         .set = true,
         .tensors = g->tensors,
         .nodes = g->nodes,

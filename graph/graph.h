@@ -48,6 +48,7 @@ struct pr_node {
     pr_tid in[PR_MAX_IN], out[PR_MAX_OUT];
     pr_attr attr;
     pr_phase phase;
+    bool superseded;  /* by pr_graph_supersede */
     const char *name; /* "blk.3.ffn_up/linear" */
 };
 
@@ -77,6 +78,16 @@ pr_phase pr_graph_phase(pr_graph *g, pr_phase phase);
 /* Replaces an optional input of a node by a tensor made before the node: how a gradient is added
  * onto another (op->accumulate). Shapes must agree. */
 void pr_graph_set_input(pr_graph *g, int32_t node, int slot, pr_tid t);
+
+/* Another way to compute t, for rewrites of a graph that is not marked yet: the nodes from number
+ * `from` to the last move to right behind the node that makes t, and the last of them makes t in
+ * its stead, as out[0]; whoever reads t reads what they make. The old node stays, and makes what
+ * nobody reads. Shapes and dtypes must agree, and t be the old node's out[0]. */
+void pr_graph_supersede(pr_graph *g, pr_tid t, int32_t from);
+
+/* Which nodes count (nodes): neither superseded nor read by such alone. From pr_alloc, the caller
+ * frees it; NULL without memory. */
+bool *pr_graph_live(const pr_graph *g);
 
 /* Records a fault as if a constructor had failed; always returns 0. */
 pr_tid pr_graph_fault(pr_graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));

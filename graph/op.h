@@ -80,6 +80,7 @@ typedef struct pr_op {
     unsigned optional_out; /* bit k: out[k] may be left out where nobody reads it */
     unsigned inplace;      /* bit k: out[0] may take the place of in[k] when that dies here */
     unsigned writes;       /* bit k: in[k] is a parameter or a state that the kernel writes */
+    unsigned by_row;       /* bit k: row r of out[0] takes of in[k] row r alone */
     int accumulate;        /* the optional input that is added to out[0]; -1: it has none */
     unsigned flags;
 
@@ -90,6 +91,10 @@ typedef struct pr_op {
      * constructors. dy[j] is 0 where nothing flows back to out[j]. dx[k] may be left 0 when its
      * gradient is zero. n is a copy: it outlives the nodes that are added. */
     void (*vjp)(pr_graph *g, const pr_node *n, const pr_tid *dy, unsigned need, pr_tid *dx);
+    /* Emits the node that computes those rows of out[0] that are a sentence's first, (B, ...), and
+     * returns them; n is a copy whose in[k] with a bit in by_row are such rows already. NULL: the
+     * same op on the same attr does. */
+    pr_tid (*first_rows)(pr_graph *g, const pr_node *n);
     /* Scratch bytes at the capacity in c->extent with c->backend; NULL: none. */
     size_t (*workspace)(const pr_call *c);
     /* Floating-point operations of a call, a multiply-add counted as two; NULL: negligible. */

@@ -34,6 +34,7 @@ const pr_op pr_op_add = {
     .n_in = 2,
     .n_out = 1,
     .inplace = 3,
+    .by_row = 3,
     .accumulate = -1,
     .infer = pr_rule_elementwise,
     .vjp = vjp,

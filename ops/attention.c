@@ -159,6 +159,7 @@ const pr_op pr_op_attention = {
     .n_out = 2,
     .optional_in = 1u << RNG,
     .optional_out = 1u << 1,
+    .by_row = 1u << Q,
     .accumulate = -1,
     .infer = infer,
     .vjp = vjp,

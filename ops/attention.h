@@ -16,8 +16,8 @@ enum { PR_QUERY_BLOCK = 48 }; /* rows of scores drawn at once */
 typedef struct pr_head {
     int64_t first, length;        /* the sentence's tokens */
     int64_t first_query, queries; /* the rows of q that ask: as many, or one */
-    int64_t column, size;  /* the head's columns */
-    int64_t width;         /* length in whole panels */
+    int64_t column, size;         /* the head's columns */
+    int64_t width;                /* length in whole panels */
     int64_t d;
     float scale; /* 1 / sqrt(size) */
 } pr_head;

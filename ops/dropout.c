@@ -29,6 +29,10 @@ static pr_status infer(pr_infer *c) {
         return PR_BAD_GRAPH;
     }
     if (c->has[OFFSETS] && !pr_rule_rank(c, OFFSETS, "offsets", PR_I32, 1)) return PR_BAD_GRAPH;
+    if (!c->has[OFFSETS] && c->in[X].dim[0] == PR_TOKENS) {
+        return pr_fail(c->err, PR_BAD_GRAPH, "%s: rows of tokens need the sentences' offsets",
+                       c->what);
+    }
     pr_rule_output(c, 0, PR_F32, c->in[X]);
     return PR_OK;
 }
@@ -107,16 +111,24 @@ static void vjp(pr_graph *g, const pr_node *n, const pr_tid *dy, unsigned need, 
     if (need >> X & 1u) dx[X] = pr_graph_node(g, &pr_op_dropout, in, n->attr, NULL);
 }
 
+/* The masks are drawn for (sentence, 0, column) either way. */
+static pr_tid first_rows(pr_graph *g, const pr_node *n) {
+    const pr_tid in[INPUTS] = {n->in[X], n->in[RNG], 0};
+    return pr_graph_node(g, &pr_op_dropout, in, n->attr, NULL);
+}
+
 const pr_op pr_op_dropout = {
     .name = "dropout",
     .n_in = INPUTS,
     .n_out = 1,
     .optional_in = 1u << OFFSETS,
     .inplace = 1u << X,
+    .by_row = 1u << X,
     .accumulate = -1,
     .flags = PR_OP_TRAINING_ONLY,
     .infer = infer,
     .vjp = vjp,
+    .first_rows = first_rows,
     .kernel = {[PR_CPU] = dropout_cpu},
 };
 

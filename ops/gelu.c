@@ -53,6 +53,7 @@ const pr_op pr_op_gelu = {
     .n_in = 1,
     .n_out = 1,
     .inplace = 1,
+    .by_row = 1,
     .accumulate = -1,
     .flags = PR_OP_CHEAP,
     .infer = pr_rule_elementwise,

@@ -159,6 +159,7 @@ const pr_op pr_op_layer_norm = {
     .n_out = 3,
     .optional_out = 1u << 1 | 1u << 2,
     .inplace = 1,
+    .by_row = 1,
     .accumulate = -1,
     .flags = PR_OP_CHEAP,
     .infer = infer,

@@ -103,6 +103,7 @@ const pr_op pr_op_matmul = {
     .n_out = 1,
     .optional_in = 1u << BIAS | 1u << ONTO,
     .inplace = 1u << ONTO,
+    .by_row = 1u << A | 1u << ONTO,
     .accumulate = ONTO,
     .infer = infer,
     .vjp = vjp,

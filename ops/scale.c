@@ -30,6 +30,7 @@ const pr_op pr_op_scale = {
     .n_in = 1,
     .n_out = 1,
     .inplace = 1,
+    .by_row = 1,
     .accumulate = -1,
     .infer = pr_rule_elementwise,
     .vjp = vjp,

@@ -71,6 +71,7 @@ const pr_op pr_op_softmax = {
     .n_in = 1,
     .n_out = 1,
     .inplace = 1,
+    .by_row = 1,
     .accumulate = -1,
     .infer = infer,
     .vjp = vjp,

@@ -210,6 +210,66 @@ static void old_nodes_take_no_input_that_a_rewind_drops(void **state) {
     assert_fault(w->g, "mix 'mix': a new input must be made before it");
 }
 
+static pr_tid mix_of(world *w, pr_tid t) {
+    return toy_node(w->g, &toy_mix, t, 0, 0);
+}
+
+static void what_is_new_takes_the_place_of_a_node(void **state) {
+    world *w = *state;
+    pr_tid a = mix_of(w, w->x), b = mix_of(w, a), c = mix_of(w, b);
+    pr_tid d = mix_of(w, w->x), e = mix_of(w, d);
+    pr_graph_supersede(w->g, b, 3);
+    assert_int_equal(pr_graph_check(w->g, NULL), PR_OK);
+    /* a, the old maker of b, d, the new one, c */
+    const pr_tid out[] = {a, e, d, b, c}, in[] = {w->x, a, w->x, d, b};
+    for (int32_t i = 0; i < 5; i++) {
+        assert_int_equal(pr_graph_get(w->g, i)->out[0], out[i]);
+        assert_int_equal(pr_graph_get(w->g, i)->in[0], in[i]);
+        assert_int_equal(pr_graph_tensor(w->g, out[i])->node, i);
+        assert_int_equal(pr_graph_get(w->g, i)->superseded, i == 1);
+    }
+    bool *live = pr_graph_live(w->g);
+    for (int32_t i = 0; i < 5; i++)
+        assert_int_equal(live[i], i > 1); /* a is read by the old maker alone */
+    free(live);
+}
+
+static void nodes_count_unless_only_the_superseded_read_them(void **state) {
+    world *w = *state;
+    pr_tid a = mix_of(w, w->x), b = mix_of(w, a);
+    mix_of(w, a); /* nobody reads it: whoever wants it */
+    mix_of(w, w->x);
+    pr_graph_supersede(w->g, b, 3);
+    bool *live = pr_graph_live(w->g);
+    assert_true(live[0] && !live[1] && live[2] && live[3]);
+    free(live);
+}
+
+static void what_cannot_supersede_is_a_fault(void **state) {
+    (void)state;
+    static const char *const words[] = {
+        "nodes from 1 on can't supersede the one that makes tensor 3",
+        "'mix.1' can't supersede 'mix': it has another shape",
+        "nodes from 2 on can't supersede the one that makes tensor 3",
+        "nodes from 1 on can't supersede the one that makes tensor 4",
+        "nodes from 1 on can't supersede the one that makes tensor 1",
+        "nodes from 1 on can't supersede the one that makes tensor 3",
+    };
+    for (int i = 0; i < 6; i++) {
+        void *made;
+        set_up(&made);
+        world *w = made;
+        pr_tid first = i == 3 ? toy_node(w->g, &toy_split, w->x, 0, 0) : mix_of(w, w->x);
+        pr_tid other = pr_graph_input(w->g, "other", PR_F32, pr_shape_2(PR_TOKENS, 5));
+        mix_of(w, i == 0 ? first : i == 1 ? other : w->x);
+        if (i == 4) first = w->x;
+        if (i == 5) pr_graph_mark(w->g);
+        pr_graph_supersede(w->g, i == 3 ? first + 1 : first, i == 2 ? 2 : 1);
+        assert_fault(w->g, words[i]);
+        tear_down(&made);
+    }
+}
+
 static bool build(void *context) {
     pr_store *store = context;
     pr_error err = {0};
@@ -290,6 +350,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_fault_before_the_mark_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(old_nodes_take_no_input_that_a_rewind_drops, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(what_is_new_takes_the_place_of_a_node, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nodes_count_unless_only_the_superseded_read_them, set_up,
+                                        tear_down),
+        cmocka_unit_test(what_cannot_supersede_is_a_fault),
         cmocka_unit_test_setup_teardown(every_failing_allocation_is_a_fault, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_graph_is_drawn, set_up, tear_down),
     };

@@ -77,7 +77,7 @@ static void meet(const char *method, void (*break_it)(scene *s), const char *mes
 
 static void a_loss_is_named(void **state) {
     (void)state;
-    const char *first = "step 4: matmul 'blk.1.ffn_up/matmul' is the first to compute ";
+    const char *first = "step 4: matmul 'blk.1.ffn_up/first/matmul' is the first to compute ";
     meet("full", break_the_loss, first);
     meet("learner", break_the_loss, first);
 }

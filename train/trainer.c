@@ -6,6 +6,7 @@
 
 #include "autograd/backward.h"
 #include "graph/memory.h"
+#include "ops/rewrite.h"
 
 enum { TOKEN_STEP = 64 }; /* capacities are multiples of this many tokens */
 
@@ -38,7 +39,7 @@ static pr_tid clock_of(pr_graph *g) {
 
 pr_trainer *pr_trainer_new(pr_graph *g, pr_backend *backend, pr_tid loss,
                            const pr_trainer_options *options, pr_error *err) {
-    if (pr_graph_check(g, err) != PR_OK) return NULL;
+    if (pr_rewrite(g, err) != PR_OK) return NULL;
     if (loss && options->steps < 1) {
         pr_fail(err, PR_BAD_ARGUMENT, "a trainer needs the learning rate of one step or more");
         return NULL;
