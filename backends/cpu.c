@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "backends/gemm_bf16.h"
 #include "backends/parallel.h"
 #include "graph/memory.h"
 
@@ -95,6 +96,7 @@ pr_backend *pr_cpu_new(int threads, pr_error *err) {
         .threads = threads,
         .alignment = CACHE_LINE,
         .host_visible = true,
+        .fast_bf16 = pr_gemm_bf16_is_fast(),
         .context = team,
         .alloc = cpu_alloc,
         .free = cpu_free,

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "backends/bf16.h"
 #include "backends/panel.h"
 #include "backends/parallel.h"
+#include "graph/bf16.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -312,7 +312,7 @@ static void run_tile(const void *context, int64_t task, int thread) {
 }
 
 void pr_gemm_bf16_run(const pr_backend *backend, const pr_gemm_bf16 *g, void *workspace) {
-    job j = {.g = g, .a = workspace, .pairs = (g->k + 1) / 2, .fast = pr_gemm_bf16_is_fast()};
+    job j = {.g = g, .a = workspace, .pairs = (g->k + 1) / 2, .fast = backend->fast_bf16};
     j.panels = j.a + pr_panel_width(g->m * j.pairs);
     j.row_tiles = (g->m + ROW_TILE - 1) / ROW_TILE;
     enum { GRAIN = 1 << 14 }; /* pairs to round that are worth a second thread */

@@ -32,7 +32,7 @@ bool pr_gemm_bf16_is_fast(void);
 /* Bytes that a product of (m, k) by (k, n) needs beside its factors. */
 size_t pr_gemm_bf16_workspace(const pr_backend *backend, int64_t m, int64_t k);
 
-/* workspace: pr_gemm_bf16_workspace bytes, aligned to 64. */
+/* workspace: pr_gemm_bf16_workspace bytes. backend->fast_bf16 says which instructions to use. */
 void pr_gemm_bf16_run(const pr_backend *backend, const pr_gemm_bf16 *product, void *workspace);
 
 #ifdef __cplusplus
