@@ -80,6 +80,8 @@ typedef struct pr_op {
     unsigned optional_out; /* bit k: out[k] may be left out where nobody reads it */
     unsigned inplace;      /* bit k: out[0] may take the place of in[k] when that dies here */
     unsigned writes;       /* bit k: in[k] is a parameter or a state that the kernel writes */
+    unsigned bf16;         /* bit k: in[k] may be bf16, if it is a parameter */
+    unsigned sparse_reads; /* bit k: a call reads few rows of in[k] */
     unsigned by_row;       /* bit k: row r of out[0] takes of in[k] row r alone */
     int accumulate;        /* the optional input that is added to out[0]; -1: it has none */
     unsigned flags;

@@ -164,7 +164,13 @@ static pr_status bind_store(pr_plan *plan, pr_error *err) {
             return pr_fail(err, PR_BAD_ARGUMENT, "'%s' has %zu bytes in the store, and needs %zu",
                            v->tensor.name, p->state_bytes[v->tensor.slot], v->bytes);
         }
-        v->address = is_state ? p->state[v->tensor.slot] : p->data;
+        bool in_half = v->tensor.dtype == PR_BF16;
+        if (!is_state && in_half != (p->half != NULL)) {
+            return pr_fail(err, PR_BAD_ARGUMENT, "'%s' is %s in the graph and %s in the store",
+                           v->tensor.name, pr_dtype_name(v->tensor.dtype),
+                           pr_dtype_name(p->half ? PR_BF16 : PR_F32));
+        }
+        v->address = is_state ? p->state[v->tensor.slot] : in_half ? (void *)p->half : p->data;
         *(is_state ? &plan->report.moments : &plan->report.weights) += v->bytes;
     }
     return PR_OK;

@@ -1,11 +1,12 @@
 /* embed: y = the rows of a table that ids name; table (V, d), ids i32 (N) in [0, V), y (N, d).
  * Gradient: sparse. The tokens are sorted by id, ties staying in order (a radix sort in the
  * workspace), and the rows of dy that share an id are added in that order; reads ids and dy.
- * embed in: table, ids. embed_grad in: dy, ids; out: values (N, d), ids i32 (N), count i32 (1);
- * attr: i[0] V. */
+ * embed in: table, f32 or bf16, ids. embed_grad in: dy, ids; out: values (N, d), ids i32 (N), count
+ * i32 (1); attr: i[0] V. */
 #include <string.h>
 
 #include "backends/simd.h"
+#include "graph/bf16.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
@@ -25,11 +26,25 @@ static bool ids_fit(const pr_call *c, int k, int64_t n_rows) {
 }
 
 static pr_status infer(pr_infer *c) {
-    if (!pr_rule_rank(c, 0, "the table", PR_F32, 2) || !pr_rule_rank(c, 1, "ids", PR_I32, 1)) {
+    bool half = c->in_dtype[0] == PR_BF16;
+    if (!pr_rule_rank(c, 0, "the table", half ? PR_BF16 : PR_F32, 2) ||
+        !pr_rule_rank(c, 1, "ids", PR_I32, 1)) {
         return PR_BAD_GRAPH;
     }
     pr_rule_output(c, 0, PR_F32, pr_shape_2(c->in[1].dim[0], c->in[0].dim[1]));
     return PR_OK;
+}
+
+PR_VECTOR static void widen_rows(const void *context, int64_t begin, int64_t end) {
+    const pr_call *c = context;
+    const uint16_t *table = c->in[0].data; /* (V, d) bf16 */
+    const int32_t *id = c->in[1].data;     /* (N) */
+    float *y = c->out[0].data;             /* (N, d) */
+    int64_t d = c->in[0].shape.dim[1];
+    for (int64_t i = begin; i < end; i++) {
+        for (int64_t j = 0; j < d; j++)
+            y[i * d + j] = pr_f32_from_bf16(table[id[i] * d + j]);
+    }
 }
 
 static void copy_rows(const void *context, int64_t begin, int64_t end) {
@@ -44,7 +59,8 @@ static void copy_rows(const void *context, int64_t begin, int64_t end) {
 
 static pr_status embed_cpu(const pr_call *c) {
     if (!ids_fit(c, 1, c->in[0].shape.dim[0])) return PR_BAD_ARGUMENT;
-    pr_each_item(c, c->in[1].shape.dim[0], c->in[0].shape.dim[1], copy_rows);
+    pr_each_item(c, c->in[1].shape.dim[0], c->in[0].shape.dim[1],
+                 c->in[0].dtype == PR_BF16 ? widen_rows : copy_rows);
     return PR_OK;
 }
 
@@ -148,6 +164,8 @@ const pr_op pr_op_embed = {
     .name = "embed",
     .n_in = 2,
     .n_out = 1,
+    .bf16 = 1,
+    .sparse_reads = 1,
     .accumulate = -1,
     .infer = infer,
     .vjp = vjp,

@@ -1,10 +1,12 @@
 /* matmul: y = alpha op(a) op(b) + bias + onto.
  *     a (M, K) or, where PR_TRANSPOSE_A, (K, M); b (K, N) or, where PR_TRANSPOSE_B, (N, K);
- *     bias (N); onto and y (M, N).
+ *     bias (N); onto and y (M, N). Where a is not transposed b may be bf16: a is then rounded to it
+ *     too, and the sums are f32.
  * Gradient: with A = op(a) and B = op(b), dA = alpha dy B', dB = alpha A' dy, dbias = the sum of
  * dy's rows, donto = dy. Backward reads the other factor, never y.
  * in: a, b, bias, onto. attr: f[0] alpha, i[0] the transpositions. */
 #include "backends/gemm.h"
+#include "backends/gemm_bf16.h"
 #include "ops/ops.h"
 #include "ops/table.h"
 
@@ -22,6 +24,7 @@ static extents extents_of(pr_shape a, pr_shape b, int32_t transpose) {
 static pr_status infer(pr_infer *c) {
     char a[PR_SHAPE_TEXT], b[PR_SHAPE_TEXT];
     for (int k = 0; k < INPUTS; k++) {
+        if (k == B && c->in_dtype[B] == PR_BF16 && !(c->attr.i[0] & PR_TRANSPOSE_A)) continue;
         if (c->has[k] && c->in_dtype[k] != PR_F32) {
             return pr_fail(c->err, PR_BAD_GRAPH, "%s: expected f32, found %s", c->what,
                            pr_dtype_name(c->in_dtype[k]));
@@ -62,8 +65,32 @@ static double flops(const pr_call *c) {
     return 2.0 * (double)e.m * (double)e.n * (double)e.k;
 }
 
+static size_t workspace(const pr_call *c) {
+    if (c->in[B].dtype != PR_BF16) return 0;
+    extents e = extents_of(c->in[A].shape, c->in[B].shape, c->attr.i[0]);
+    return pr_gemm_bf16_workspace(c->backend, e.m, e.k);
+}
+
+static pr_status matmul_bf16(const pr_call *c, extents e) {
+    const pr_gemm_bf16 product = {
+        .a = c->in[A].data,
+        .b = c->in[B].data,
+        .bias = c->in[BIAS].data,
+        .onto = c->in[ONTO].data,
+        .c = c->out[0].data,
+        .m = e.m,
+        .n = e.n,
+        .k = e.k,
+        .alpha = c->attr.f[0],
+        .transpose_b = (c->attr.i[0] & PR_TRANSPOSE_B) != 0,
+    };
+    pr_gemm_bf16_run(c->backend, &product, c->workspace);
+    return PR_OK;
+}
+
 static pr_status matmul_cpu(const pr_call *c) {
     extents e = extents_of(c->in[A].shape, c->in[B].shape, c->attr.i[0]);
+    if (c->in[B].dtype == PR_BF16) return matmul_bf16(c, e);
     pr_gemm product = {
         .a = c->in[A].data,
         .b = c->in[B].data,
@@ -103,10 +130,12 @@ const pr_op pr_op_matmul = {
     .n_out = 1,
     .optional_in = 1u << BIAS | 1u << ONTO,
     .inplace = 1u << ONTO,
+    .bf16 = 1u << B,
     .by_row = 1u << A | 1u << ONTO,
     .accumulate = ONTO,
     .infer = infer,
     .vjp = vjp,
+    .workspace = workspace,
     .flops = flops,
     .kernel = {[PR_CPU] = matmul_cpu},
 };

@@ -1,5 +1,6 @@
 #include "tests/cases.h"
 
+#include "graph/bf16.h"
 #include "tests/test.h"
 
 const case_family *const case_families[CASE_FAMILIES] = {
@@ -91,6 +92,19 @@ void case_scaled(op_case *c, int k, pr_shape shape, float factor) {
         x[i] *= factor;
 }
 
+void case_exact(op_case *c, int k, pr_shape shape) {
+    float *x = case_floats(c, k, shape, PLAIN);
+    for (int64_t i = 0; i < reference_count(case_shape(c, k)); i++)
+        x[i] = pr_f32_from_bf16(pr_bf16_from_f32(x[i]));
+}
+
+void case_halves(op_case *c, int k, pr_shape shape) {
+    uint16_t *x = place(c, k, PR_BF16, shape);
+    uint64_t state = stream(c, k);
+    for (int64_t i = 0; i < reference_count(case_shape(c, k)); i++)
+        x[i] = pr_bf16_from_f32(draw(PLAIN, &state));
+}
+
 void case_double(op_case *c, int k, double value) {
     *(double *)place(c, k, PR_F64, pr_shape_1(1)) = value;
 }
@@ -152,8 +166,12 @@ static reference_operand operand(const op_case *c, int k) {
     if (r.i || r.u) return r;
     r.x = calloc((size_t)n + 1, sizeof *r.x);
     assert_non_null(r.x);
-    for (int64_t i = 0; i < n; i++)
-        r.x[i] = c->dtype[k] == PR_F32 ? ((float *)c->data[k])[i] : ((double *)c->data[k])[i];
+    for (int64_t i = 0; i < n; i++) {
+        const void *data = c->data[k];
+        r.x[i] = c->dtype[k] == PR_F32    ? (double)((const float *)data)[i]
+                 : c->dtype[k] == PR_BF16 ? (double)pr_f32_from_bf16(((const uint16_t *)data)[i])
+                                          : ((const double *)data)[i];
+    }
     return r;
 }
 

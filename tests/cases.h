@@ -59,7 +59,10 @@ typedef enum fill {
 /* Each sets in[k]; a family calls them in any order. */
 float *case_floats(op_case *c, int k, pr_shape shape, fill how);
 void case_scaled(op_case *c, int k, pr_shape shape, float factor); /* PLAIN times factor */
-void case_double(op_case *c, int k, double value);                 /* f64 (1) */
+/* PLAIN, rounded to bf16: stored as that, and as f32. */
+void case_halves(op_case *c, int k, pr_shape shape);
+void case_exact(op_case *c, int k, pr_shape shape);
+void case_double(op_case *c, int k, double value); /* f64 (1) */
 void case_integers(op_case *c, int k, pr_shape shape, const int32_t *values);
 /* Even in 0 .. below - 1. */
 int32_t *case_indices(op_case *c, int k, pr_shape shape, int32_t below);

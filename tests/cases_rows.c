@@ -52,7 +52,7 @@ static const struct {
 enum { FIRSTS = sizeof firsts / sizeof *firsts };
 
 /* How many ops each table serves. */
-enum { OF_SOFTMAX = 2, OF_NORM = 3, OF_TABLE = 3, OF_FIRST = 2 };
+enum { OF_SOFTMAX = 2, OF_NORM = 3, OF_TABLE = 4, OF_FIRST = 2 };
 
 static int count(void) {
     return OF_SOFTMAX * SOFTMAXES + OF_NORM * NORMS + SUMS + OF_TABLE * TABLES + OF_FIRST * FIRSTS;
@@ -130,9 +130,13 @@ static void make_table(int i, int which, op_case *c) {
     op_case sparse = {.extent = {.tokens = tables[i].tokens}, .condition = 1.0};
     pr_shape dy = pr_shape_2(PR_TOKENS, tables[i].d);
     c->extent = sparse.extent;
-    if (which == 0) {
-        name(c, &pr_op_embed, tables[i].rows, tables[i].d, "");
-        case_floats(c, 0, pr_shape_2(tables[i].rows, tables[i].d), PLAIN);
+    if (which == 0 || which == 3) {
+        name(c, &pr_op_embed, tables[i].rows, tables[i].d, which ? " in bf16" : "");
+        pr_shape table = pr_shape_2(tables[i].rows, tables[i].d);
+        if (which)
+            case_halves(c, 0, table);
+        else
+            case_floats(c, 0, table, PLAIN);
         make_ids(i, 1, c);
         return;
     }

@@ -1,6 +1,7 @@
 /* A net in double precision, and central differences of its loss. */
 #include <math.h>
 
+#include "graph/bf16.h"
 #include "tests/net.h"
 #include "tests/reference.h"
 #include "tests/test.h"
@@ -28,6 +29,10 @@ static void take_leaf(evaluation *e, const net_leaf *leaf) {
         v->x = room(n, sizeof *v->x);
         for (int64_t i = 0; i < n; i++)
             v->x[i] = ((const float *)leaf->data)[i];
+    } else if (leaf->dtype == PR_BF16) {
+        v->x = room(n, sizeof *v->x);
+        for (int64_t i = 0; i < n; i++)
+            v->x[i] = (double)pr_f32_from_bf16(((const uint16_t *)leaf->data)[i]);
     } else if (leaf->dtype == PR_I32) {
         v->i = room(n, sizeof *v->i);
         memcpy(v->i, leaf->data, bytes);
