@@ -14,6 +14,12 @@ extern "C" {
 
 typedef enum pr_backend_kind { PR_CPU, PR_CUDA, PR_BACKEND_KINDS } pr_backend_kind;
 
+/* Of products with weights that do not train. */
+typedef enum pr_precision {
+    PR_PRECISION_F32,
+    PR_PRECISION_BF16 /* such weights are kept in bf16 too; sums, and all else, are f32 */
+} pr_precision;
+
 typedef struct pr_backend pr_backend;
 
 struct pr_backend {
@@ -22,7 +28,9 @@ struct pr_backend {
     int threads;       /* that kernels may use at once; 1 on a GPU */
     size_t alignment;  /* of every block placed in an arena, in bytes; a power of two */
     bool host_visible; /* the CPU may read and write its memory through the pointers it gives */
-    void *context;     /* the backend's own */
+    bool fast_bf16;    /* products in bf16 take less time than in f32 */
+    pr_precision precision; /* f32 unless its owner sets it, before the first trainer is made */
+    void *context;          /* the backend's own */
 
     /* Zeroed memory, aligned to a page; untouched pages cost nothing. NULL when there is none. */
     void *(*alloc)(pr_backend *backend, size_t bytes);

@@ -85,6 +85,12 @@ void pr_graph_set_input(pr_graph *g, int32_t node, int slot, pr_tid t);
  * nobody reads. Shapes and dtypes must agree, and t be the old node's out[0]. */
 void pr_graph_supersede(pr_graph *g, pr_tid t, int32_t from);
 
+/* In what form the store is to keep parameters that do not train: with bf16 those in bf16 that
+ * nothing reads but nodes that take them so (op->bf16), without it all in f32. Once the store has
+ * settled, pr_graph_follow_store gives the graph's parameters the types they then have. */
+pr_status pr_graph_keep(const pr_graph *g, bool bf16, pr_error *err);
+void pr_graph_follow_store(pr_graph *g);
+
 /* Which nodes count (nodes): neither superseded nor read by such alone. From pr_alloc, the caller
  * frees it; NULL without memory. */
 bool *pr_graph_live(const pr_graph *g);

@@ -50,11 +50,13 @@ bool pr_shape_bytes(pr_shape shape, pr_dtype dtype, size_t *bytes) {
 }
 
 size_t pr_dtype_size(pr_dtype dtype) {
-    return dtype == PR_F64 || dtype == PR_U64 ? 8 : 4;
+    static const size_t sizes[] = {
+        [PR_F32] = 4, [PR_F64] = 8, [PR_I32] = 4, [PR_U64] = 8, [PR_BF16] = 2};
+    return sizes[dtype];
 }
 
 const char *pr_dtype_name(pr_dtype dtype) {
-    static const char *const names[] = {"f32", "f64", "i32", "u64"};
+    static const char *const names[] = {"f32", "f64", "i32", "u64", "bf16"};
     return names[dtype];
 }
 

@@ -20,7 +20,7 @@ enum {
     PR_OFFSETS = -3    /* B + 1: where each sentence starts, and N */
 };
 
-typedef enum pr_dtype { PR_F32, PR_F64, PR_I32, PR_U64 } pr_dtype;
+typedef enum pr_dtype { PR_F32, PR_F64, PR_I32, PR_U64, PR_BF16 } pr_dtype;
 
 typedef struct pr_shape {
     int32_t n_dims;

@@ -1,25 +1,5 @@
-#include "graph/store.h"
-
 #include "graph/memory.h"
-#include "graph/names.h"
-
-typedef struct entry {
-    pr_param p;
-    bool trains;    /* as memory stands; p.require_grad is what it is asked to be */
-    bool protected; /* p.data is owned and read-only */
-} entry;
-
-struct pr_store {
-    pr_backend *backend;
-    entry *entry;
-    size_t capacity;
-    int n;
-    size_t elements; /* of all parameters */
-    pr_names *names;
-    uint64_t version;
-    pr_store_release release;
-    void *context;
-};
+#include "graph/store_internal.h"
 
 pr_store *pr_store_new(pr_backend *backend) {
     pr_store *store = pr_alloc(1, sizeof *store);
@@ -42,15 +22,16 @@ static void free_states(pr_store *store, pr_param *p) {
     }
 }
 
-static void free_memory(pr_store *store, pr_param *p) {
-    free_states(store, p);
-    if (p->owned) store->backend->free(store->backend, p->data, p->bytes);
+static void free_memory(pr_store *store, pr_store_entry *e) {
+    free_states(store, &e->p);
+    pr_store_drop_half(store, e);
+    if (e->p.owned && e->p.data) store->backend->free(store->backend, e->p.data, e->p.bytes);
 }
 
 void pr_store_free(pr_store *store) {
     if (!store) return;
     for (int i = 0; i < store->n; i++) {
-        free_memory(store, &store->entry[i].p);
+        free_memory(store, &store->entry[i]);
         pr_free((char *)store->entry[i].p.name);
     }
     pr_free(store->entry);
@@ -62,7 +43,7 @@ pr_backend *pr_store_backend(const pr_store *store) {
     return store->backend;
 }
 
-static pr_status protect(const pr_store *store, entry *e, bool read_only, pr_error *err) {
+static pr_status protect(const pr_store *store, pr_store_entry *e, bool read_only, pr_error *err) {
     if (e->protected == read_only) return PR_OK;
     pr_status status = store->backend->protect(store->backend, e->p.data, e->p.bytes, read_only);
     if (status != PR_OK) {
@@ -103,23 +84,30 @@ static pr_status measure(const char *name, pr_shape shape, size_t *count, size_t
                    name, PR_MAX_DIMS, text);
 }
 
+/* A parameter that has no memory yet. */
+static pr_param describe(pr_shape shape, size_t bytes) {
+    return (pr_param){.shape = shape, .bytes = bytes, .decay = shape.n_dims >= 2, .since = -1};
+}
+
 /* Fills in *e but for its name; the store is unchanged. */
 static pr_status make_entry(pr_store *store, const char *name, pr_shape shape, const float *data,
-                            entry *e, pr_error *err) {
+                            pr_store_entry *e, pr_error *err) {
     size_t count = 0, bytes = 0;
     pr_status status = measure(name, shape, &count, &bytes, err);
     if (status != PR_OK) return status;
-    *e = (entry){.p = {.shape = shape, .bytes = bytes, .decay = shape.n_dims >= 2, .since = -1}};
+    *e = (pr_store_entry){.p = describe(shape, bytes)};
     if (data && store->backend->host_visible) {
         e->p.data = (float *)data; /* never written while it is not owned */
+        e->mapped = data;
         return PR_OK;
     }
     e->p.owned = true;
     return copy_in(store, name, bytes, data, &e->p.data, err);
 }
 
-int pr_store_add(pr_store *store, const char *name, pr_shape shape, const float *data,
-                 pr_error *err) {
+/* Adds what make_entry makes of data, or where half is given a parameter of those values. */
+static int add(pr_store *store, const char *name, pr_shape shape, const float *data,
+               const uint16_t *half, pr_error *err) {
     size_t count = 0, bytes = 0, elements;
     if (pr_store_find(store, name) >= 0) {
         pr_fail(err, PR_BAD_ARGUMENT, "parameter '%s' is there twice", name);
@@ -132,12 +120,17 @@ int pr_store_add(pr_store *store, const char *name, pr_shape shape, const float 
         pr_fail_memory(err, name, sizeof *store->entry);
         return -1;
     }
-    entry e;
-    if (make_entry(store, name, shape, data, &e, err) != PR_OK) return -1;
+    pr_store_entry e;
+    if (half) {
+        e = (pr_store_entry){.p = describe(shape, bytes), .mapped_half = half};
+        e.p.half = (uint16_t *)half; /* never written */
+    } else if (make_entry(store, name, shape, data, &e, err) != PR_OK) {
+        return -1;
+    }
     char *copy = pr_copy_text(name);
     if (!copy || pr_names_put(store->names, name, store->n) != PR_OK) {
         pr_fail_memory(err, name, sizeof *store->entry);
-        free_memory(store, &e.p);
+        free_memory(store, &e);
         pr_free(copy);
         return -1;
     }
@@ -145,6 +138,18 @@ int pr_store_add(pr_store *store, const char *name, pr_shape shape, const float 
     store->entry[store->n] = e;
     store->elements = elements;
     return store->n++;
+}
+
+int pr_store_add(pr_store *store, const char *name, pr_shape shape, const float *data,
+                 pr_error *err) {
+    return add(store, name, shape, data, NULL, err);
+}
+
+int pr_store_add_half(pr_store *store, const char *name, pr_shape shape, const uint16_t *half,
+                      pr_error *err) {
+    if (store->backend->host_visible) return add(store, name, shape, NULL, half, err);
+    pr_fail(err, PR_UNSUPPORTED, "parameter '%s': bf16 is for backends that the CPU sees", name);
+    return -1;
 }
 
 static bool has(const pr_store *store, int index) {
@@ -157,7 +162,7 @@ static pr_status no_such(int index, pr_error *err) {
 
 pr_status pr_store_renew(pr_store *store, int index, pr_shape shape, pr_error *err) {
     if (!has(store, index)) return no_such(index, err);
-    entry *old = &store->entry[index], e;
+    pr_store_entry *old = &store->entry[index], e;
     size_t before = 0, after = 0, bytes = 0, elements;
     pr_status status = measure(old->p.name, shape, &after, &bytes, err);
     if (status != PR_OK) return status;
@@ -168,7 +173,7 @@ pr_status pr_store_renew(pr_store *store, int index, pr_shape shape, pr_error *e
     status = make_entry(store, old->p.name, shape, NULL, &e, err);
     if (status != PR_OK) return status;
     e.p.name = old->p.name;
-    free_memory(store, &old->p);
+    free_memory(store, old);
     *old = e;
     store->elements = elements;
     return PR_OK;
@@ -183,7 +188,7 @@ pr_status pr_store_truncate(pr_store *store, int count, pr_error *err) {
         if (status != PR_OK) return pr_fail_memory(err, p->name, 1);
         pr_shape_count(p->shape, &elements);
         store->elements -= elements;
-        free_memory(store, p);
+        free_memory(store, &store->entry[store->n - 1]);
         pr_free((char *)p->name);
         store->n--;
     }
@@ -202,11 +207,15 @@ const pr_param *pr_store_param(const pr_store *store, int index) {
     return has(store, index) ? &store->entry[index].p : NULL;
 }
 
-/* Moves a parameter out of its mapping into memory of its own. */
-static pr_status own(pr_store *store, entry *e, pr_error *err) {
+/* Moves a parameter out of its mapping into f32 memory of its own. */
+static pr_status own(pr_store *store, pr_store_entry *e, pr_error *err) {
+    pr_status status = pr_store_widen(store, e, err);
+    if (status != PR_OK) return status;
+    const float *mapped = e->mapped;
+    e->mapped = NULL;
+    e->mapped_half = NULL;
     if (e->p.owned) return PR_OK;
-    const float *mapped = e->p.data;
-    pr_status status = copy_in(store, e->p.name, e->p.bytes, mapped, &e->p.data, err);
+    status = copy_in(store, e->p.name, e->p.bytes, mapped, &e->p.data, err);
     if (status != PR_OK) return status;
     e->p.owned = true;
     pr_store_release_pages(store, mapped, e->p.bytes);
@@ -214,8 +223,8 @@ static pr_status own(pr_store *store, entry *e, pr_error *err) {
 }
 
 /* Copies `bytes` of the host to where `at` bytes of the parameter lie before them. */
-static pr_status write_part(pr_store *store, entry *e, size_t at, size_t bytes, const float *host,
-                            pr_error *err) {
+static pr_status write_part(pr_store *store, pr_store_entry *e, size_t at, size_t bytes,
+                            const float *host, pr_error *err) {
     bool was_protected = e->protected;
     pr_status status = own(store, e, err);
     if (status == PR_OK) status = protect(store, e, false, err);
@@ -228,14 +237,14 @@ static pr_status write_part(pr_store *store, entry *e, size_t at, size_t bytes, 
 
 pr_status pr_store_write(pr_store *store, int index, const float *host, pr_error *err) {
     if (!has(store, index)) return no_such(index, err);
-    entry *e = &store->entry[index];
+    pr_store_entry *e = &store->entry[index];
     return write_part(store, e, 0, e->p.bytes, host, err);
 }
 
 pr_status pr_store_write_rows(pr_store *store, int index, int64_t row, int64_t n, const float *host,
                               pr_error *err) {
     if (!has(store, index)) return no_such(index, err);
-    entry *e = &store->entry[index];
+    pr_store_entry *e = &store->entry[index];
     int64_t rows = e->p.shape.dim[0];
     if (row < 0 || n < 0 || row > rows || n > rows - row) {
         return pr_fail(err, PR_BAD_ARGUMENT, "parameter '%s' has no %lld rows from %lld on",
@@ -247,7 +256,13 @@ pr_status pr_store_write_rows(pr_store *store, int index, int64_t row, int64_t n
 
 pr_status pr_store_read(const pr_store *store, int index, float *host, pr_error *err) {
     if (!has(store, index)) return no_such(index, err);
-    const pr_param *p = &store->entry[index].p;
+    const pr_store_entry *e = &store->entry[index];
+    const pr_param *p = &e->p;
+    if (p->half) {
+        pr_store_expand(e, host);
+        if (e->mapped) pr_store_release_pages(store, e->mapped, p->bytes);
+        return PR_OK;
+    }
     pr_status status = store->backend->download(store->backend, host, p->data, p->bytes);
     if (status == PR_OK) return PR_OK;
     return pr_fail(err, status, "parameter '%s' could not be read", p->name);
@@ -280,11 +295,12 @@ uint64_t pr_store_version(const pr_store *store) {
     return store->version;
 }
 
-static pr_status settle(pr_store *store, entry *e, int32_t step, pr_error *err) {
+static pr_status settle(pr_store *store, pr_store_entry *e, int32_t step, pr_error *err) {
     if (!e->p.require_grad) {
         free_states(store, &e->p);
         e->trains = false;
-        return e->p.owned ? protect(store, e, true, err) : PR_OK;
+        pr_status status = pr_store_take_form(store, e, err);
+        return status == PR_OK && e->p.owned && e->p.data ? protect(store, e, true, err) : status;
     }
     pr_status status = own(store, e, err);
     if (status == PR_OK) status = protect(store, e, false, err);

@@ -27,9 +27,10 @@ typedef enum pr_state_slot {
 typedef struct pr_param {
     const char *name;
     pr_shape shape; /* no dynamic dimension */
-    size_t bytes;   /* of data: f32 */
-    float *data;    /* on the store's backend; const when !owned or frozen */
-    bool owned;     /* data is the store's own copy */
+    size_t bytes;   /* as f32 */
+    float *data;    /* on the store's backend; const when !owned or frozen; NULL where half is */
+    uint16_t *half; /* bf16 instead, of one that does not train; const */
+    bool owned;     /* the values are the store's own copy */
     bool require_grad;
     bool decay; /* weight decay applies: matrices, not biases or norms */
     /* The step count at which it last began to train, from which bias correction counts; -1 for one
@@ -38,6 +39,13 @@ typedef struct pr_param {
     void *state[PR_STATE_SLOTS];
     size_t state_bytes[PR_STATE_SLOTS];
 } pr_param;
+
+/* In what form a parameter is kept while it does not train. */
+typedef enum pr_keep {
+    PR_KEEP_F32,
+    PR_KEEP_AS_ADDED, /* bf16 where it was added so: without a copy */
+    PR_KEEP_BF16      /* rounded to it where need be */
+} pr_keep;
 
 /* Gives back the resident pages of a parameter's file mapping once the store holds a copy. */
 typedef void (*pr_store_release)(void *context, const void *data, size_t bytes);
@@ -53,6 +61,16 @@ pr_backend *pr_store_backend(const pr_store *store);
  * duplicate name, a dynamic or empty shape, no memory. */
 int pr_store_add(pr_store *store, const char *name, pr_shape shape, const float *data,
                  pr_error *err);
+
+/* As pr_store_add, of values in bf16; they are widened at the next pr_store_settle unless
+ * pr_store_keep says otherwise. PR_UNSUPPORTED on a backend that the CPU does not see. */
+int pr_store_add_half(pr_store *store, const char *name, pr_shape shape, const uint16_t *half,
+                      pr_error *err);
+
+/* Says in what form a parameter is kept while it does not train, from the next pr_store_settle on;
+ * f32 where nothing was said. Reading it gives the values it had when it was added, as long as they
+ * are its own; of one that trained, rounded. */
+void pr_store_keep(pr_store *store, int index, pr_keep keep);
 
 /* Gives a parameter another shape and zeros of its own; it is as if just added. Only before a graph
  * or a plan has looked at it. */

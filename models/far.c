@@ -98,7 +98,7 @@ static pr_status keep_start(pr_store *store, part *p, pr_error *err) {
     const pr_param *param = pr_store_param(store, p->rest);
     p->bytes = param->bytes;
     p->start = param->data;
-    if (!param->owned) return PR_OK;
+    if (!param->owned && p->start) return PR_OK;
     p->start = p->copy = pr_alloc(p->bytes, 1);
     if (!p->copy) return pr_fail_memory(err, param->name, p->bytes);
     return pr_store_read(store, p->rest, p->copy, err);

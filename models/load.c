@@ -95,6 +95,10 @@ static pr_status load_one(void *context, const char *name, pr_shape shape, pr_er
     if (!t) return load_fused(l, name, shape, err);
     pr_status status = check_tensor(l->weights, t, shape, err);
     if (status != PR_OK) return status;
+    const uint16_t *half = pr_stored_direct_half(t);
+    if (half && pr_store_backend(l->model->store)->host_visible) {
+        return added(pr_store_add_half(l->model->store, name, shape, half, err), err);
+    }
     const float *direct = pr_stored_direct(t);
     int index = pr_store_add(l->model->store, name, shape, direct, err);
     status = added(index, err);

@@ -147,7 +147,7 @@ static void put_parameters(const saving *s) {
         if (s->collapse && pr_model_is_added(s->model, i)) continue;
         if (s->collapse && is_wrapped(p->name)) {
             pr_gguf_put_filled(s->writer, p->name, p->shape, PR_FORMAT_F32, fold_tensor, s->model);
-        } else if (pr_store_backend(store)->host_visible) {
+        } else if (pr_store_backend(store)->host_visible && p->data) {
             pr_gguf_put_tensor(s->writer, p->name, p->shape, PR_FORMAT_F32, p->data);
         } else {
             pr_gguf_put_filled(s->writer, p->name, p->shape, PR_FORMAT_F32, read_tensor, s->model);

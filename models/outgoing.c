@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "graph/bf16.h"
 #include "graph/memory.h"
 #include "graph/names.h"
 

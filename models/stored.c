@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "graph/bf16.h"
 #include "models/file.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "model files are little-endian");
@@ -26,17 +27,14 @@ static float f32_from_f16(uint16_t half) {
     return sign ? -magnitude : magnitude;
 }
 
-uint16_t pr_bf16_from_f32(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) /* rounding could turn a NaN into infinity */
-        return (uint16_t)(bits >> 16 | 0x40u);
-    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
-}
-
 const float *pr_stored_direct(const pr_stored *tensor) {
     bool fits = (uintptr_t)tensor->data % _Alignof(float) == 0;
     return tensor->format == PR_FORMAT_F32 && fits ? tensor->data : NULL;
+}
+
+const uint16_t *pr_stored_direct_half(const pr_stored *tensor) {
+    bool fits = (uintptr_t)tensor->data % _Alignof(uint16_t) == 0;
+    return tensor->format == PR_FORMAT_BF16 && fits ? tensor->data : NULL;
 }
 
 static void expand_f16(const unsigned char *from, size_t count, float *to) {
@@ -51,7 +49,7 @@ static void expand_bf16(const unsigned char *from, size_t count, float *to) {
     for (size_t i = 0; i < count; i++) {
         uint16_t upper;
         memcpy(&upper, from + 2 * i, sizeof upper);
-        to[i] = float_of_bits((uint32_t)upper << 16);
+        to[i] = pr_f32_from_bf16(upper);
     }
 }
 

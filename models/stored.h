@@ -32,15 +32,15 @@ typedef struct pr_stored {
 /* The elements in place, when they are f32 at an address that fits; else NULL. */
 const float *pr_stored_direct(const pr_stored *tensor);
 
+/* Likewise of bf16. */
+const uint16_t *pr_stored_direct_half(const pr_stored *tensor);
+
 /* Writes all elements to `to`, count floats, exactly. PR_BAD_FILE for PR_FORMAT_OTHER. */
 pr_status pr_stored_expand(const pr_stored *tensor, float *to, pr_error *err);
 
 /* PR_BAD_FILE, naming the tensor and the first place, when an element is NaN or infinite. Reads the
  * tensor in pieces and leaves none of them resident: a scan costs no memory. */
 pr_status pr_stored_check_finite(const pr_stored *tensor, pr_error *err);
-
-/* The nearest bf16, ties to even; NaN stays NaN, and what is too large becomes infinite. */
-uint16_t pr_bf16_from_f32(float value);
 
 #ifdef __cplusplus
 }

@@ -27,8 +27,10 @@ static void assert_same_course(const toy_result *a, const toy_result *b, int32_t
 }
 
 /* Stops after steps 1, 1 + stride, ... */
-static void resume_everywhere(const char *method, int32_t prime, int flips, int32_t stride) {
+static void resume_everywhere(const char *method, int32_t prime, int flips, int32_t stride,
+                              pr_precision precision) {
     toy_run run = toy_run_default(method, prime);
+    run.precision = precision;
     run.model = toy_run_model(PR_BERT);
     toy_result whole = toy_run_through(&run);
     assert_int_equal(whole.flips, flips);
@@ -51,30 +53,35 @@ static void resume_everywhere(const char *method, int32_t prime, int flips, int3
 
 static void full_resumes_at_any_step(void **state) {
     (void)state;
-    resume_everywhere("full", 0, 0, 1);
+    resume_everywhere("full", 0, 0, 1, PR_PRECISION_F32);
+}
+
+static void bf16_resumes_around_a_flip(void **state) {
+    (void)state;
+    resume_everywhere("learner", 1, 1, 2, PR_PRECISION_BF16);
 }
 
 static void learner_resumes_around_a_flip_at_step_6(void **state) {
     (void)state;
-    resume_everywhere("learner", 1, 1, 1);
+    resume_everywhere("learner", 1, 1, 1, PR_PRECISION_F32);
 }
 
 static void learner_resumes_around_a_flip_at_step_12(void **state) {
     (void)state;
-    resume_everywhere("learner", 2, 1, 1);
+    resume_everywhere("learner", 2, 1, 1, PR_PRECISION_F32);
 }
 
 /* Between two epochs, and in the middle of one: nodes have changed places, or are about to. */
 static void far_resumes_around_its_flip(void **state) {
     (void)state;
-    resume_everywhere("far", 7, 1, 1);
-    resume_everywhere("far", 12, 1, 1);
+    resume_everywhere("far", 7, 1, 1, PR_PRECISION_F32);
+    resume_everywhere("far", 12, 1, 1, PR_PRECISION_F32);
 }
 
 static void methods_without_a_flip_resume(void **state) {
     (void)state;
     for (const pr_method *const *m = pr_methods; *m; m++) {
-        if (!(*m)->primed) resume_everywhere((*m)->name, 0, 0, 8);
+        if (!(*m)->primed) resume_everywhere((*m)->name, 0, 0, 8, PR_PRECISION_F32);
     }
 }
 
@@ -171,6 +178,7 @@ static void a_run_in_pieces_is_the_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(full_resumes_at_any_step, scratch_empty),
+        cmocka_unit_test_teardown(bf16_resumes_around_a_flip, scratch_empty),
         cmocka_unit_test_teardown(learner_resumes_around_a_flip_at_step_6, scratch_empty),
         cmocka_unit_test_teardown(learner_resumes_around_a_flip_at_step_12, scratch_empty),
         cmocka_unit_test_teardown(far_resumes_around_its_flip, scratch_empty),

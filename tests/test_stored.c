@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "graph/bf16.h"
 #include "models/file.h"
 #include "models/stored.h"
 #include "tests/scratch.h"

@@ -96,6 +96,7 @@ pr_status toy_run_make(const toy_run *run, toy_result *result, pr_error *err) {
     const pr_finetune_callbacks calls = {
         .context = &l, .step = note_step, .epoch = note_epoch, .flip = note_flip};
     pr_backend *backend = pr_cpu_new(run->threads, NULL);
+    backend->precision = run->precision;
     pr_model *model = open_model(run, backend);
     pr_dataset *train = toy_data(ROWS, run->data_seed), *dev = toy_data(DEV_ROWS, 4);
     alloc_fault_pause(false);

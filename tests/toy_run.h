@@ -13,6 +13,7 @@ typedef struct toy_run {
     int32_t prime; /* epochs of a learner, whose rank is 4; steps of FAR */
     uint64_t model_seed, data_seed;
     int threads;
+    pr_precision precision;
     bool unsaved; /* the result has no file: for tests of many runs */
     pr_finetune_options options;
     /* After a step; false ends the run. May be NULL. */

@@ -31,9 +31,10 @@ uint64_t pr_checkpoint_fingerprint(const pr_model *model) {
     for (int i = 0; i < pr_store_count(model->store); i++) {
         const pr_param *p = pr_store_param(model->store, i);
         unsigned char sample[SAMPLE];
-        size_t n = p->bytes < SAMPLE ? p->bytes : SAMPLE;
+        const void *data = p->data ? (const void *)p->data : p->half;
+        size_t bytes = p->data ? p->bytes : p->bytes / 2, n = bytes < SAMPLE ? bytes : SAMPLE;
         pr_backend *backend = pr_store_backend(model->store);
-        if (backend->download(backend, sample, p->data, n) != PR_OK) n = 0;
+        if (backend->download(backend, sample, data, n) != PR_OK) n = 0;
         hash = hash_bytes(hash ^ (pr_site(p->name) + p->bytes), sample, n);
     }
     return hash;
@@ -72,7 +73,7 @@ typedef struct setting {
     char value[TEXT];
 } setting;
 
-enum { SETTINGS = 20 };
+enum { SETTINGS = 21 };
 
 static void set_number(setting *s, const char *key, double value) {
     *s = (setting){.key = key, .kind = NUMBER};
@@ -118,6 +119,9 @@ static void list_settings(const pr_checkpoint_run *run, setting s[SETTINGS]) {
     set_number(&s[n++], "attention_dropout", (double)m->config.attention_dropout);
     set_number(&s[n++], "head_dropout", (double)m->config.head_dropout);
     set_fingerprint(&s[n++], "choice_of_what_trains", hash_patterns(o));
+    s[n] = (setting){.key = "precision", .kind = WORD};
+    bool bf16 = pr_store_backend(m->store)->precision == PR_PRECISION_BF16;
+    snprintf(s[n++].value, TEXT, "%s", bf16 ? "bf16" : "f32");
     set_number(&s[n++], "rows", (double)run->rows);
     set_fingerprint(&s[n++], "training_set", run->data);
     set_fingerprint(&s[n++], "model", run->fingerprint);
@@ -169,13 +173,22 @@ static void put_block(pr_gguf_writer *w, const pr_param *p, const char *suffix, 
     pr_gguf_put_tensor(w, name, p->shape, PR_FORMAT_F32, data);
 }
 
+/* For pr_gguf_put_filled. */
+static pr_status read_parameter(const void *context, const char *name, float *to, pr_error *err) {
+    const pr_store *store = context;
+    return pr_store_read(store, pr_store_find(store, name), to, err);
+}
+
 static void put_parameters(pr_gguf_writer *w, const pr_store *store, int32_t *since) {
     size_t n = 0;
     for (int i = 0; i < pr_store_count(store); i++) {
         const pr_param *p = pr_store_param(store, i);
         if (!p->owned) continue;
         since[n++] = p->since;
-        put_block(w, p, "", p->data);
+        if (p->data)
+            put_block(w, p, "", p->data);
+        else
+            pr_gguf_put_filled(w, p->name, p->shape, PR_FORMAT_F32, read_parameter, store);
         if (p->state[PR_STATE_FIRST]) put_block(w, p, first_suffix, p->state[PR_STATE_FIRST]);
         if (p->state[PR_STATE_SECOND]) put_block(w, p, second_suffix, p->state[PR_STATE_SECOND]);
     }

@@ -111,7 +111,10 @@ static pr_status derive(pr_trainer *t, pr_error *err) {
     drop_plans(t);
     pr_graph_rewind(t->g);
     pr_status status = catch_up(t, true, err);
+    bool bf16 = t->backend->precision == PR_PRECISION_BF16;
+    if (status == PR_OK) status = pr_graph_keep(t->g, bf16, err);
     if (status == PR_OK) status = pr_store_settle(t->store, t->steps, err);
+    if (status == PR_OK) pr_graph_follow_store(t->g);
     if (status == PR_OK && t->loss) status = pr_backward(t->g, t->loss, err);
     if (status == PR_OK && t->loss) {
         status = pr_optimizer_emit(t->g, &t->optimizer, &t->factor, err);
