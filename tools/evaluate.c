@@ -5,6 +5,7 @@
 #include "tools/cli.h"
 #include "tools/data.h"
 #include "tools/format.h"
+#include "tools/processor.h"
 #include "tools/progress.h"
 #include "tools/report.h"
 #include "train/finetune.h"
@@ -12,7 +13,8 @@
 typedef struct settings {
     const char *model;
     data_choice data;
-    int64_t batch_size, threads;
+    int64_t batch_size;
+    processor_choice processor;
     bool json;
 } settings;
 
@@ -81,7 +83,7 @@ static pr_status evaluate_model(const settings *s, pr_model *model, pr_backend *
 }
 
 static pr_status evaluate(const settings *s, pr_error *err) {
-    pr_backend *backend = pr_cpu_new((int)s->threads, err);
+    pr_backend *backend = processor_open(&s->processor, stderr, err);
     pr_model *model = backend ? pr_model_open(s->model, backend, err) : NULL;
     pr_status status = model ? evaluate_model(s, model, backend, err) : err->code;
     pr_model_free(model);
@@ -93,9 +95,7 @@ static void add_options(cli_options *o, settings *s) {
     data_add_options(o, &s->data, false);
     cli_group(o, "Running");
     cli_int(o, "batch-size", "N", "texts at a time", &s->batch_size, 1, 65536);
-    cli_int(o, "threads", "N", "threads; results do not depend on them", &s->threads, 1,
-            PR_MAX_THREADS);
-    cli_shown(o, "all usable cores");
+    processor_add_options(o, &s->processor);
     cli_flag(o, "json", "print one JSON line", &s->json);
 }
 

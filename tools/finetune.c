@@ -71,7 +71,7 @@ static pr_status check_globs(const char *option, const cli_list *globs, const pr
 /* Opens the model and its data and gives it the head and the method. */
 static pr_status prepare(session *e, pr_error *err) {
     settings *s = e->s;
-    e->backend = pr_cpu_new((int)s->threads, err);
+    e->backend = processor_open(&s->processor, e->text, err);
     if (!e->backend) return err->code;
     e->model = pr_model_open(s->model, e->backend, err);
     if (!e->model) return err->code;

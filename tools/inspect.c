@@ -136,6 +136,12 @@ static pr_status inspect_folder(const char *path, const char *match, pr_model *m
     for (int i = 0; i < pr_store_count(model->store); i++) {
         const pr_param *p = pr_store_param(model->store, i);
         pr_stored row = {p->name, "f32", PR_FORMAT_F32, p->shape, p->bytes / 4, p->bytes, p->data};
+        if (p->half) {
+            row.type_name = "bf16";
+            row.format = PR_FORMAT_BF16;
+            row.bytes = p->bytes / 2;
+            row.data = p->half;
+        }
         print_tensor(&t, match, &row);
     }
     return print_totals(&t, match, err);

@@ -10,6 +10,7 @@
 #include "tools/cli.h"
 #include "tools/data.h"
 #include "tools/format.h"
+#include "tools/processor.h"
 #include "tools/report.h"
 #include "tools/submit.h"
 #include "train/finetune.h"
@@ -19,7 +20,8 @@ typedef struct settings {
     const char *file;   /* "-": standard input */
     const char *text_b; /* goes with every text */
     submit_choice submit;
-    int64_t max_length, batch_size, threads;
+    int64_t max_length, batch_size;
+    processor_choice processor;
     bool json;
 } settings;
 
@@ -242,7 +244,7 @@ static pr_status predict(const settings *s, char **arguments, int n, pr_error *e
         status = pr_text_check("--text-b", s->text_b, strlen(s->text_b), err);
     }
     if (status == PR_OK && s->file) status = add_lines(&t, s->file, err);
-    pr_backend *backend = status == PR_OK ? pr_cpu_new((int)s->threads, err) : NULL;
+    pr_backend *backend = status == PR_OK ? processor_open(&s->processor, stderr, err) : NULL;
     pr_model *model = backend ? pr_model_open(s->model, backend, err) : NULL;
     status = model ? answer(s, model, backend, &t, err) : err->code;
     pr_model_free(model);
@@ -265,9 +267,7 @@ static void add_options(cli_options *o, settings *s) {
     submit_add_options(o, &s->submit);
     cli_group(o, "Running");
     cli_int(o, "batch-size", "N", "texts at a time", &s->batch_size, 1, 65536);
-    cli_int(o, "threads", "N", "threads; results do not depend on them", &s->threads, 1,
-            PR_MAX_THREADS);
-    cli_shown(o, "all usable cores");
+    processor_add_options(o, &s->processor);
     cli_flag(o, "json", "print a JSON object a line", &s->json);
 }
 

@@ -80,10 +80,7 @@ static void add_training_options(cli_options *o, settings *s) {
             MOST_STEPS);
     cli_shown(o, "all");
     cli_also(o, "max_steps");
-    cli_int(o, "threads", "N", "threads; results do not depend on them", &s->threads, 1,
-            PR_MAX_THREADS);
-    cli_shown(o, "all usable cores");
-    cli_also(o, "num_threads jobs");
+    processor_add_options(o, &s->processor);
 }
 
 static void add_output_options(cli_options *o, settings *s) {

@@ -4,6 +4,7 @@
 
 #include "tools/cli.h"
 #include "tools/data.h"
+#include "tools/processor.h"
 #include "train/finetune.h"
 
 enum { MOST_METHODS = 16 };
@@ -16,9 +17,10 @@ typedef struct settings {
     pr_method_options method_options;
     int64_t learner, size, prime; /* as typed; method_options has what holds */
     double scale, alpha, prime_steps, retain;
+    processor_choice processor;
     cli_list train, freeze;       /* globs */
     double dropout, head_dropout; /* under 0: the model's own */
-    int64_t epochs, batch_size, steps, seed, threads, save_every;
+    int64_t epochs, batch_size, steps, seed, save_every;
     double learning_rate, weight_decay, warmup, clip;
     const char *out, *checkpoint, *resume, *log; /* NULL but for out: none */
     char *default_out;

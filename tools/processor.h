@@ -1,0 +1,22 @@
+/* What a program computes with: how many threads, and in what precision. */
+#ifndef PROCESSOR_H
+#define PROCESSOR_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "graph/backend.h"
+#include "tools/cli.h"
+
+typedef struct processor_choice {
+    int64_t threads; /* 0: all usable cores */
+    const char *precision;
+} processor_choice;
+
+void processor_add_options(cli_options *o, processor_choice *c);
+
+/* The backend that was chosen. Where the processor can't do the precision it is f32, and `notes`
+ * (which may be NULL) gets a line that says so. NULL with err set. */
+pr_backend *processor_open(const processor_choice *c, FILE *notes, pr_error *err);
+
+#endif
