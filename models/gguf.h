@@ -132,6 +132,9 @@ void pr_gguf_put_tensor(pr_gguf_writer *writer, const char *name, pr_shape shape
 void pr_gguf_put_filled(pr_gguf_writer *writer, const char *name, pr_shape shape, pr_format format,
                         pr_outgoing_fill fill, const void *context);
 
+/* Calls `written` for the data of pr_gguf_put_tensor, piece by piece, once each is written. */
+void pr_gguf_on_written(pr_gguf_writer *writer, pr_outgoing_written written, const void *context);
+
 /* Writes the file, whole or not at all (file.h). A file that is mapped may be written over itself.
  */
 pr_status pr_gguf_write(pr_gguf_writer *writer, const char *path, pr_error *err);

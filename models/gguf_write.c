@@ -150,6 +150,11 @@ void pr_gguf_put_filled(pr_gguf_writer *w, const char *name, pr_shape shape, pr_
         pr_outgoing_add_filled(&w->tensors, name, shape, format, fill, context, &w->fault);
 }
 
+void pr_gguf_on_written(pr_gguf_writer *w, pr_outgoing_written written, const void *context) {
+    w->tensors.written = written;
+    w->tensors.written_context = context;
+}
+
 /* Zeros up to the next multiple of the alignment. */
 static void pad(pr_file_writer *file) {
     pr_file_write_zeros(file, (ALIGNMENT - pr_file_position(file) % ALIGNMENT) % ALIGNMENT);

@@ -132,6 +132,13 @@ static pr_status fold_tensor(const void *context, const char *name, float *to, p
     return pr_model_read_folded(model, pr_store_find(model->store, name), to, err);
 }
 
+/* What still lies in the model's file is read to be written, and not needed resident for that. */
+static void let_go(const void *context, const char *name, const float *data, size_t bytes) {
+    const pr_store *store = context;
+    const pr_param *p = pr_store_param(store, pr_store_find(store, name));
+    if (p && !p->owned) pr_store_release_pages(store, data, bytes);
+}
+
 typedef struct saving {
     const pr_model *model;
     pr_gguf_writer *writer;
@@ -177,6 +184,7 @@ pr_status pr_model_save(const pr_model *model, const char *path, bool collapse, 
     if (status != PR_OK) return status;
     saving s = {model, pr_gguf_writer_new(), collapse && model->method->collapse};
     if (!s.writer) return pr_fail_memory(err, "writing a model", 1);
+    pr_gguf_on_written(s.writer, let_go, model->store);
     status = put_model(&s, err);
     if (status == PR_OK) status = pr_gguf_write(s.writer, path, err);
     pr_gguf_writer_free(s.writer);

@@ -62,6 +62,14 @@ static void write_bf16(pr_file_writer *file, const float *data, size_t count) {
     }
 }
 
+static void write_elements(pr_file_writer *file, pr_format format, const float *data,
+                           size_t count) {
+    if (format == PR_FORMAT_F32)
+        pr_file_write(file, data, count * sizeof *data);
+    else
+        write_bf16(file, data, count);
+}
+
 /* Has a tensor made, in the list's room. */
 static pr_status make(pr_outgoing *list, const pr_outgoing_tensor *t, pr_error *err) {
     if (list->room_count < t->count) {
@@ -75,16 +83,19 @@ static pr_status make(pr_outgoing *list, const pr_outgoing_tensor *t, pr_error *
 
 pr_status pr_outgoing_write(pr_outgoing *list, size_t index, pr_file_writer *file, pr_error *err) {
     const pr_outgoing_tensor *t = &list->tensor[index];
-    const float *data = t->data;
-    if (!data) {
+    if (!t->data) {
         pr_status status = make(list, t, err);
         if (status != PR_OK) return status;
-        data = list->room;
+        write_elements(file, t->format, list->room, t->count);
+        return PR_OK;
     }
-    if (t->format == PR_FORMAT_F32)
-        pr_file_write(file, data, t->bytes);
-    else
-        write_bf16(file, data, t->count);
+    enum { PIECE = 1 << 18 }; /* elements: a megabyte is resident at a time */
+    for (size_t at = 0; at < t->count; at += PIECE) {
+        size_t n = t->count - at < PIECE ? t->count - at : PIECE;
+        write_elements(file, t->format, t->data + at, n);
+        if (list->written)
+            list->written(list->written_context, t->name, t->data + at, n * sizeof *t->data);
+    }
     return PR_OK;
 }
 

@@ -24,12 +24,19 @@ typedef struct pr_outgoing_tensor {
     const void *context;
 } pr_outgoing_tensor;
 
+/* Told of elements in memory once they are on their way: they may lie in a mapping, whose pages are
+ * then resident for nothing. */
+typedef void (*pr_outgoing_written)(const void *context, const char *name, const float *data,
+                                    size_t bytes);
+
 typedef struct pr_outgoing {
     pr_outgoing_tensor *tensor;
     size_t n, capacity;
     struct pr_names *names;
     float *room; /* for the largest that is filled */
     size_t room_count;
+    pr_outgoing_written written; /* or NULL */
+    const void *written_context;
 } pr_outgoing;
 
 /* Appends a tensor, whose data must stay until it is written. PR_BAD_ARGUMENT: the name is there
