@@ -1,9 +1,10 @@
 /* The descriptors of all ops, for the table in ops.c and for tests. */
-#ifndef PR_TABLE_H
-#define PR_TABLE_H
+#ifndef PR_OPS_TABLE_H
+#define PR_OPS_TABLE_H
 
 #include "graph/op.h"
 
+extern const pr_op pr_op_accumulate;
 extern const pr_op pr_op_adamw, pr_op_adamw_catch_up;
 extern const pr_op pr_op_add;
 extern const pr_op pr_op_attention, pr_op_attention_grad;
