@@ -160,13 +160,13 @@ static pr_status check_loss(pr_graph *g, pr_tid loss, pr_error *err) {
     return PR_OK;
 }
 
-static void walk_back(walk *w, pr_tid loss) {
+static void walk_back(walk *w, pr_tid loss, pr_tid share) {
     pr_graph *g = w->g;
     mark_needs(w);
     mark_reaches(w, loss);
     pr_phase before = pr_graph_phase(g, PR_BACKWARD);
     pr_graph_scope(g, "gradient");
-    w->gradient[loss] = pr_constant(g, 1.0f, 1);
+    w->gradient[loss] = share ? share : pr_constant(g, 1.0f, 1);
     for (int32_t i = w->n_nodes - 1; i >= 0 && pr_graph_check(g, NULL) == PR_OK; i--) {
         bool reaches = false;
         const pr_node *n = pr_graph_get(g, i);
@@ -181,6 +181,10 @@ static void walk_back(walk *w, pr_tid loss) {
 }
 
 pr_status pr_backward(pr_graph *g, pr_tid loss, pr_error *err) {
+    return pr_backward_part(g, loss, 0, err);
+}
+
+pr_status pr_backward_part(pr_graph *g, pr_tid loss, pr_tid share, pr_error *err) {
     pr_status status = check_loss(g, loss, err);
     if (status != PR_OK) return status;
     walk w = {.g = g, .n_nodes = pr_graph_nodes(g), .n_tensors = pr_graph_tensors(g)};
@@ -190,7 +194,7 @@ pr_status pr_backward(pr_graph *g, pr_tid loss, pr_error *err) {
     w.gradient = pr_alloc(n, sizeof *w.gradient);
     w.again = pr_alloc(n, sizeof *w.again);
     if (w.needs && w.reaches && w.gradient && w.again) {
-        walk_back(&w, loss);
+        walk_back(&w, loss, share);
         status = pr_graph_check(g, err);
     } else {
         status = pr_fail_memory(err, "the backward walk", n * sizeof *w.gradient);

@@ -15,6 +15,9 @@ extern "C" {
  * without a gradient, named with the tensor it stops) sticks to the graph and is returned. */
 pr_status pr_backward(pr_graph *g, pr_tid loss, pr_error *err);
 
+/* The same of share * loss; share is an input f32 (1), or 0 for 1. */
+pr_status pr_backward_part(pr_graph *g, pr_tid loss, pr_tid share, pr_error *err);
+
 #ifdef __cplusplus
 }
 #endif

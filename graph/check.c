@@ -71,11 +71,13 @@ static void overwrite(memory *m, region r) {
     m->n_whole = kept;
 }
 
-/* Only updates and the prologue write parameters and states, and only those that train. */
+/* The prologue, updates and what gathers gradients write parameters and states, and only those that
+ * train. */
 static pr_status check_store_write(const memory *m, const pr_step *step, int k) {
     const pr_value *v = &m->plan->value[step->in[k]];
     const char *op = step->op->name, *name = v->tensor.name;
-    if (!in_store(v) || (step->phase != PR_UPDATE && step->phase != PR_PROLOGUE)) {
+    bool may = step->phase == PR_PROLOGUE || step->phase >= PR_GATHER;
+    if (!in_store(v) || !may) {
         return pr_fail(m->err, PR_BAD_GRAPH, "%s '%s' may not write '%s'", op, step->call.name,
                        name);
     }

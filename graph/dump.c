@@ -26,6 +26,7 @@ static void write_phase(const pr_graph *g, pr_phase phase, FILE *out) {
     static const char *const names[] = {[PR_PROLOGUE] = "prologue",
                                         [PR_FORWARD] = "forward",
                                         [PR_BACKWARD] = "backward",
+                                        [PR_GATHER] = "gather",
                                         [PR_UPDATE] = "update"};
     fprintf(out, "  subgraph cluster_%s {\n    label=\"%s\";\n", names[phase], names[phase]);
     for (int32_t i = 0; i < pr_graph_nodes(g); i++) {

@@ -201,7 +201,7 @@ pr_tid pr_graph_param(pr_graph *g, const char *name) {
 }
 
 pr_tid pr_graph_state(pr_graph *g, int param, pr_state_slot slot, pr_dtype dtype, pr_shape shape) {
-    static const char *const slot_names[PR_STATE_SLOTS] = {"first", "second", "rows"};
+    static const char *const slot_names[PR_STATE_SLOTS] = {"first", "second", "gradient", "rows"};
     if (faulty(g)) return 0;
     const pr_param *p = pr_store_param(g->store, param);
     if (!p) return pr_graph_fault(g, "there is no parameter number %d", param);

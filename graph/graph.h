@@ -29,7 +29,9 @@ typedef enum pr_phase {
     PR_PROLOGUE, /* brings parameters up to date before anything reads them */
     PR_FORWARD,  /* the model and its loss; only these are differentiated */
     PR_BACKWARD,
-    PR_UPDATE /* writes parameters and states */
+    PR_GATHER, /* adds gradients of a part of a batch onto those of the parts before; a node runs as
+                  soon as what it reads is there */
+    PR_UPDATE  /* writes parameters and states */
 } pr_phase;
 
 typedef struct pr_tensor {

@@ -112,22 +112,74 @@ static pr_status add_step(pr_plan *plan, const pr_node *n, char **free_text, pr_
     return PR_OK;
 }
 
-/* The kept nodes by phase, then by number. */
-static pr_status add_steps(pr_plan *plan, const pr_graph *g, const bool *keep, char **free_text,
-                           pr_error *err) {
+/* The kept nodes that gather, listed by the last node of the backward part that makes what they
+ * read: first[maker + 1], then next[node]. */
+typedef struct gathering {
+    int32_t *first, *next; /* -1: none */
+} gathering;
+
+static int32_t last_maker(const pr_graph *g, const pr_node *n) {
+    int32_t last = -1;
+    for (int k = 0; k < n->op->n_in; k++) {
+        int32_t maker = n->in[k] ? pr_graph_tensor(g, n->in[k])->node : -1;
+        if (maker > last && pr_graph_get(g, maker)->phase == PR_BACKWARD) last = maker;
+    }
+    return last;
+}
+
+static bool list_gathering(const pr_graph *g, const bool *keep, gathering *list) {
     int32_t n_nodes = pr_graph_nodes(g);
-    plan->step = pr_alloc((size_t)n_nodes, sizeof *plan->step);
-    if (!plan->step) return pr_fail_memory(err, "a plan", (size_t)n_nodes * sizeof *plan->step);
-    for (int phase = PR_PROLOGUE; phase <= PR_UPDATE; phase++) {
-        for (int32_t i = 0; i < n_nodes; i++) {
-            const pr_node *n = pr_graph_get(g, i);
-            if (!keep[i] || n->phase != (pr_phase)phase) continue;
-            pr_status status = check_phase(g, n, err);
-            if (status == PR_OK) status = add_step(plan, n, free_text, err);
-            if (status != PR_OK) return status;
-        }
+    list->first = pr_alloc((size_t)n_nodes + 1, sizeof *list->first);
+    list->next = pr_alloc((size_t)n_nodes + 1, sizeof *list->next);
+    if (!list->first || !list->next) return false;
+    for (int32_t i = 0; i <= n_nodes; i++)
+        list->first[i] = -1;
+    for (int32_t i = 0; i < n_nodes; i++) {
+        const pr_node *n = pr_graph_get(g, i);
+        if (!keep[i] || n->phase != PR_GATHER) continue;
+        int32_t *first = &list->first[last_maker(g, n) + 1];
+        list->next[i] = *first;
+        *first = i;
+    }
+    return true;
+}
+
+static pr_status add_gathering(pr_plan *plan, const pr_graph *g, const gathering *list,
+                               int32_t maker, char **free_text, pr_error *err) {
+    pr_status status = PR_OK;
+    for (int32_t i = list->first[maker + 1]; i >= 0 && status == PR_OK; i = list->next[i])
+        status = add_step(plan, pr_graph_get(g, i), free_text, err);
+    return status;
+}
+
+/* The kept nodes of a phase by number; what gathers runs as soon as it can. */
+static pr_status add_phase(pr_plan *plan, const pr_graph *g, const bool *keep, pr_phase phase,
+                           const gathering *list, char **free_text, pr_error *err) {
+    if (phase == PR_GATHER) return add_gathering(plan, g, list, -1, free_text, err);
+    for (int32_t i = 0; i < pr_graph_nodes(g); i++) {
+        const pr_node *n = pr_graph_get(g, i);
+        if (!keep[i] || n->phase != phase) continue;
+        pr_status status = check_phase(g, n, err);
+        if (status == PR_OK) status = add_step(plan, n, free_text, err);
+        if (status == PR_OK) status = add_gathering(plan, g, list, i, free_text, err);
+        if (status != PR_OK) return status;
     }
     return PR_OK;
+}
+
+static pr_status add_steps(pr_plan *plan, const pr_graph *g, const bool *keep, char **free_text,
+                           pr_error *err) {
+    size_t n_nodes = (size_t)pr_graph_nodes(g);
+    gathering list = {0};
+    pr_status status = PR_OK;
+    plan->step = pr_alloc(n_nodes, sizeof *plan->step);
+    if (!plan->step || !list_gathering(g, keep, &list))
+        status = pr_fail_memory(err, "a plan", n_nodes * sizeof *plan->step);
+    for (int phase = PR_PROLOGUE; phase <= PR_UPDATE && status == PR_OK; phase++)
+        status = add_phase(plan, g, keep, (pr_phase)phase, &list, free_text, err);
+    pr_free(list.first);
+    pr_free(list.next);
+    return status;
 }
 
 static pr_status take_from_graph(pr_plan *plan, const pr_graph *g, const pr_plan_options *options,
@@ -171,7 +223,10 @@ static pr_status bind_store(pr_plan *plan, pr_error *err) {
                            pr_dtype_name(p->half ? PR_BF16 : PR_F32));
         }
         v->address = is_state ? p->state[v->tensor.slot] : in_half ? (void *)p->half : p->data;
-        *(is_state ? &plan->report.moments : &plan->report.weights) += v->bytes;
+        bool gathered = is_state && v->tensor.slot == PR_STATE_GRADIENT;
+        *(gathered   ? &plan->report.gathered
+          : is_state ? &plan->report.moments
+                     : &plan->report.weights) += v->bytes;
     }
     return PR_OK;
 }

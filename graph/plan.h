@@ -20,6 +20,7 @@ typedef struct pr_plan_options {
     bool training; /* dropout drops; UPDATE nodes are kept */
     bool pinned;   /* no place is used twice (tests: must give the same bits) */
     bool poison;   /* NaN is written over a value where it dies (tests) */
+    bool gather;   /* GATHER nodes are kept instead of UPDATE's: training on a part of a batch */
 } pr_plan_options;
 
 /* Planned bytes at capacity, by what they are for. */
@@ -27,6 +28,7 @@ typedef struct pr_plan_report {
     size_t weights;     /* the parameters that the plan reads or writes */
     size_t gradients;   /* the parameters' final gradients, as far as they live at once */
     size_t moments;     /* the optimizer's state of what trains */
+    size_t gathered;    /* gradients that are added up over the parts of a batch */
     size_t activations; /* the rest of the arena: values, inputs, workspaces */
     size_t arena;       /* gradients + activations */
     size_t lower_bound; /* most bytes alive at one node: no arena can be smaller */
@@ -34,7 +36,7 @@ typedef struct pr_plan_report {
     double flops; /* of one run at capacity */
 } pr_plan_report;
 
-/* All planned bytes: weights, moments and the arena. */
+/* All planned bytes: weights, moments, what is gathered, and the arena. */
 size_t pr_plan_bytes(const pr_plan_report *report);
 
 /* NULL with err set: a fault of the graph, a missing kernel, no memory. The graph may be rewound or

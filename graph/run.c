@@ -124,7 +124,7 @@ static double step_bytes(const pr_step *step) {
 }
 
 size_t pr_plan_bytes(const pr_plan_report *report) {
-    return report->weights + report->moments + report->arena;
+    return report->weights + report->moments + report->gathered + report->arena;
 }
 
 void pr_plan_cost(const pr_plan *plan, double *flops, double *bytes) {

@@ -60,8 +60,9 @@ pr_status pr_plan_select(const pr_graph *g, const pr_plan_options *options, bool
     if (s.read && s.to_do) {
         for (int k = 0; k < options->n_wanted; k++)
             keep(&s, pr_graph_tensor(g, options->wanted[k])->node);
+        pr_phase last = options->gather ? PR_GATHER : PR_UPDATE;
         for (int32_t i = 0; i < pr_graph_nodes(g); i++) {
-            if (options->training && pr_graph_get(g, i)->phase == PR_UPDATE) keep(&s, i);
+            if (options->training && pr_graph_get(g, i)->phase == last) keep(&s, i);
         }
         follow(&s);
         follow_prologue(&s);

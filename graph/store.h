@@ -18,9 +18,10 @@ typedef struct pr_store pr_store;
 
 /* What an optimizer keeps beside a parameter, one block each. */
 typedef enum pr_state_slot {
-    PR_STATE_FIRST,  /* first moments, in the parameter's shape */
-    PR_STATE_SECOND, /* second moments, in the parameter's shape */
-    PR_STATE_ROWS,   /* i32, one a row: the step a sparsely updated row has reached */
+    PR_STATE_FIRST,    /* first moments, in the parameter's shape */
+    PR_STATE_SECOND,   /* second moments, in the parameter's shape */
+    PR_STATE_GRADIENT, /* of a batch that is run in parts, in the parameter's shape */
+    PR_STATE_ROWS,     /* i32, one a row: the step a sparsely updated row has reached */
     PR_STATE_SLOTS
 } pr_state_slot;
 

@@ -3,6 +3,7 @@
 #include "ops/table.h"
 
 const pr_op *const pr_ops[] = {
+    &pr_op_accumulate,
     &pr_op_adamw,
     &pr_op_adamw_catch_up,
     &pr_op_add,

@@ -115,6 +115,10 @@ typedef struct pr_adamw_options {
 pr_tid pr_adamw(pr_graph *g, pr_tid param, pr_tid gradient, pr_tid factor, pr_tid rates,
                 pr_tid clock, const pr_adamw_options *options);
 
+/* total += x, or total = x where clock (u64 (3), pr_dropout's rng) is at a batch's first sentence;
+ * total is a state beside a parameter, x of its shape. Makes no output. */
+pr_tid pr_accumulate(pr_graph *g, pr_tid total, pr_tid x, pr_tid clock);
+
 /* Brings every row of a sparsely updated parameter up to `step` (the number of updates made so
  * far): before it is saved, frozen or read as a whole. rates is the host's copy. A parameter
  * without ROWS is left alone. */

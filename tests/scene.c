@@ -41,6 +41,7 @@ pr_status scene_open_trainer(scene *s, const scene_options *o, pr_error *err) {
     t.rates = rates;
     t.steps = SCENE_STEPS;
     t.seed = SEED;
+    t.micro_batch = o->micro_batch;
     s->g = pr_graph_new(s->model->store);
     if (!s->g) return pr_fail_memory(err, "a graph", 1);
     s->bert = pr_model_build(s->model, s->g);
@@ -83,7 +84,8 @@ static void assert_same_block(const pr_param *p, const char *what, const void *a
 }
 
 void assert_same_scene(const scene *a, const scene *b) {
-    static const char *const what[] = {"first moment of ", "second moment of ", "rows of "};
+    static const char *const what[] = {"first moment of ", "second moment of ", "gradient of ",
+                                       "rows of "};
     for (int i = 0; i < pr_store_count(a->model->store); i++) {
         const pr_param *p = pr_store_param(a->model->store, i);
         const pr_param *q = pr_store_param(b->model->store, i);

@@ -14,6 +14,7 @@ typedef struct scene_options {
     int threads;
     float clip;
     size_t batch; /* sentences */
+    int64_t micro_batch;
 } scene_options;
 
 /* The toy model of the kind, 2 threads, clipping at 1, batches of 8. */

@@ -157,6 +157,8 @@ static const misfit misfits[] = {
     {&pr_op_sum_squares, "f32 3, f32 1, -", "the total to be f64 (1), found f32 (1)", {0}},
     {&pr_op_sum_squares, "f32 3, -, i32 1", "2 dimensions, found f32 (3)", {0}},
     {&pr_op_clip_factor, "f32 1", "f64 (1), found f32 (1)", {0}},
+    {&pr_op_accumulate, "f32 3 4, f32 4 3, u64 3", "x to be f32 (3, 4), found f32 (4, 3)", {0}},
+    {&pr_op_accumulate, "f32 3, f32 3, u64 2", "the clock to be u64 (3), found u64 (2)", {0}},
     {&pr_op_adamw,
      "f32 3 4, f32 3 4, f32 4 3, f32 3 4, f32 1, f32 9, u64 3, -, -",
      "moments of (3, 4), found (4, 3)",

@@ -309,6 +309,7 @@ static const struct {
     const pr_op *op;
     const char *descriptor, *file;
 } elsewhere[] = {
+    {&pr_op_accumulate, "pr_op_accumulate", TEST_DIRECTORY "/test_parts.c"},
     {&pr_op_adamw, "pr_op_adamw", TEST_DIRECTORY "/test_adamw.c"},
     {&pr_op_adamw_catch_up, "pr_op_adamw_catch_up", TEST_DIRECTORY "/test_adamw.c"},
 };

@@ -89,7 +89,8 @@ static void the_check_finds_a_forgotten_step(void **state) {
 
 static void assert_no_plan(world *w, pr_tid wanted, bool training, pr_status code,
                            const char *message) {
-    pr_plan_options options = {capacity, &wanted, 1, training, false, false};
+    pr_plan_options options = {
+        .capacity = capacity, .wanted = &wanted, .n_wanted = 1, .training = training};
     pr_error err = {0};
     assert_null(pr_plan_new(w->g, w->store, w->backend, &options, &err));
     assert_string_equal(err.message, message);
@@ -168,7 +169,7 @@ static void a_plan_is_fed_and_fetched_as_it_was_made(void **state) {
 static void a_plan_without_an_arena_does_not_run(void **state) {
     world *w = *state;
     pr_tid y = toy_node(w->g, &toy_mix, w->x, 0, 0);
-    pr_plan_options options = {capacity, &y, 1, false, false, false};
+    pr_plan_options options = {.capacity = capacity, .wanted = &y, .n_wanted = 1};
     pr_plan *plan = pr_plan_new(w->g, w->store, w->backend, &options, NULL);
     assert_int_equal(pr_plan_run(plan, three, NULL), PR_BAD_ARGUMENT);
     pr_plan_free(plan);

@@ -53,8 +53,12 @@ static void feed(scene *s, pr_plan *plan, size_t step) {
  * the arena's size. */
 static size_t run(scene *s, variant v, pr_tid wanted, bool training, float *out) {
     pr_error err = {0};
-    const pr_plan_options options = {
-        capacity(s, v.tight), &wanted, 1, training, v.pinned, v.poison};
+    const pr_plan_options options = {.capacity = capacity(s, v.tight),
+                                     .wanted = &wanted,
+                                     .n_wanted = 1,
+                                     .training = training,
+                                     .pinned = v.pinned,
+                                     .poison = v.poison};
     pr_plan *plan = pr_plan_new(s->g, s->model->store, s->backend, &options, &err);
     assert_string_equal(err.message, "");
     size_t bytes = pr_plan_get_report(plan)->arena, n = 0;

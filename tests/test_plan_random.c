@@ -133,7 +133,12 @@ static void reset_store(world *w) {
 
 /* Runs the graph and writes all that can be seen of it into result; returns how many floats. */
 static size_t run(world *w, bool pinned, bool poison, float *result, pr_plan_report *report) {
-    pr_plan_options options = {capacity, w->wanted, w->n_wanted, w->training, pinned, poison};
+    pr_plan_options options = {.capacity = capacity,
+                               .wanted = w->wanted,
+                               .n_wanted = w->n_wanted,
+                               .training = w->training,
+                               .pinned = pinned,
+                               .poison = poison};
     pr_error err = {0};
     float x[64 * 9];
     size_t used = 0;

@@ -85,7 +85,7 @@ static void running_allocates_nothing(void **state) {
 static bool make_plans(void *context) {
     world *w = context;
     pr_tid y = pr_graph_find(w->g, "rotate");
-    pr_plan_options options = {capacity, &y, 1, true, false, false};
+    pr_plan_options options = {.capacity = capacity, .wanted = &y, .n_wanted = 1, .training = true};
     pr_error err = {0};
     pr_plan *plan = pr_plan_new(w->g, w->store, w->backend, &options, &err);
     if (!plan) assert_int_equal(err.code, PR_NO_MEMORY);

@@ -68,7 +68,8 @@ static void note(trace *t, const char *kind, const char *name, const void *bytes
 }
 
 static void note_store(trace *t, const pr_store *store) {
-    static const char *const kind[] = {"first moments of", "second moments of", "rows of"};
+    static const char *const kind[] = {"first moments of", "second moments of", "gradient of",
+                                       "rows of"};
     for (int i = 0; i < pr_store_count(store); i++) {
         const pr_param *p = pr_store_param(store, i);
         note(t, "parameter", p->name, p->data, p->bytes);

@@ -73,7 +73,7 @@ typedef struct setting {
     char value[TEXT];
 } setting;
 
-enum { SETTINGS = 21 };
+enum { SETTINGS = 22 };
 
 static void set_number(setting *s, const char *key, double value) {
     *s = (setting){.key = key, .kind = NUMBER};
@@ -111,6 +111,7 @@ static void list_settings(const pr_checkpoint_run *run, setting s[SETTINGS]) {
     snprintf(s[n++].value, TEXT, "%" PRIu64, o->seed);
     set_number(&s[n++], "epochs", o->epochs);
     set_number(&s[n++], "batch_size", o->batch_size);
+    set_number(&s[n++], "micro_batch", pr_finetune_part(o));
     set_number(&s[n++], "learning_rate", o->learning_rate);
     set_number(&s[n++], "weight_decay", o->weight_decay);
     set_number(&s[n++], "warmup", o->warmup);

@@ -22,11 +22,12 @@ typedef struct run {
     pr_batch batch;
     uint32_t *order; /* (rows) of the epoch under way */
     int32_t per_epoch, steps;
-    int32_t flip;         /* steps before it; 0: there is none */
-    bool entered;         /* a phase */
-    pr_extent largest;    /* batch of the run */
-    uint64_t fingerprint; /* of the model before the first step */
-    uint64_t data;        /* of the training set */
+    int32_t flip;           /* steps before it; 0: there is none */
+    bool entered;           /* a phase */
+    pr_extent largest;      /* batch of the run */
+    pr_extent largest_part; /* of a batch */
+    uint64_t fingerprint;   /* of the model before the first step */
+    uint64_t data;          /* of the training set */
     pr_checkpoint at;
     double seconds; /* of training steps */
     int64_t tokens;
@@ -42,6 +43,10 @@ pr_finetune_options pr_finetune_default(void) {
     };
 }
 
+int32_t pr_finetune_part(const pr_finetune_options *o) {
+    return o->micro_batch < o->batch_size ? o->micro_batch : 0;
+}
+
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -55,7 +60,7 @@ static pr_status check_options(const pr_finetune_options *o, const pr_dataset *t
     if (!train->labelled || train->n == 0) {
         return pr_fail(err, PR_BAD_ARGUMENT, "the training set has no labelled rows");
     }
-    if (o->epochs < 1 || o->batch_size < 1) {
+    if (o->epochs < 1 || o->batch_size < 1 || o->micro_batch < 0) {
         return pr_fail(err, PR_BAD_ARGUMENT, "epochs and batch size: expected 1 or more");
     }
     size_t steps;
@@ -80,29 +85,33 @@ static pr_status make_trainer(run *r, pr_backend *backend, pr_error *err) {
     t.rates = rates;
     t.steps = r->steps;
     t.seed = o->seed;
+    t.micro_batch = pr_finetune_part(o);
     r->trainer = pr_trainer_new(r->g, backend, r->bert.loss, &t, err);
     pr_free(rates);
     return r->trainer ? PR_OK : err->code;
 }
 
-/* The largest batch of the run: orders are drawn from the seed, so it is known beforehand, and
- * memory is planned for it. */
-static pr_extent largest_batch(const run *r) {
+/* The largest group of `size` sentences, counted from the start of each batch of the run: orders
+ * are drawn from the seed, so it is known beforehand, and memory is planned for it. */
+static pr_extent largest_of(const run *r, size_t size) {
     const pr_dataset *d = r->train;
     size_t batch = (size_t)r->options->batch_size;
-    pr_extent most = {.sentences = (int64_t)(batch < d->n ? batch : d->n),
+    pr_extent most = {.sentences = (int64_t)(size < d->n ? size : d->n),
                       .longest = (int64_t)d->longest};
     for (int32_t epoch = 0; epoch < r->options->epochs; epoch++) {
         pr_dataset_shuffle(r->order, d->n, r->options->seed, epoch);
-        for (size_t i = 0; i < d->n; i += batch) {
-            int64_t tokens = 0;
-            for (size_t k = i; k < d->n && k < i + batch; k++) {
-                tokens += (int64_t)(d->start[r->order[k] + 1] - d->start[r->order[k]]);
-            }
+        int64_t tokens = 0;
+        for (size_t i = 0; i < d->n; i++) {
+            if (i % batch % size == 0) tokens = 0;
+            tokens += (int64_t)(d->start[r->order[i] + 1] - d->start[r->order[i]]);
             if (tokens > most.tokens) most.tokens = tokens;
         }
     }
     return most;
+}
+
+static pr_status prepare(run *r, pr_error *err) {
+    return pr_trainer_prepare_parts(r->trainer, r->largest, r->largest_part, err);
 }
 
 static pr_status open_run(run *r, pr_backend *backend, pr_error *err) {
@@ -119,7 +128,9 @@ static pr_status open_run(run *r, pr_backend *backend, pr_error *err) {
     const pr_model *m = r->model;
     status = pr_method_flip_step(m->method, &m->options, r->per_epoch, r->steps, &r->flip, err);
     if (status != PR_OK) return status;
-    r->largest = largest_batch(r);
+    r->largest = largest_of(r, batch);
+    int32_t part = pr_finetune_part(r->options);
+    if (part) r->largest_part = largest_of(r, (size_t)part);
     r->bert = pr_model_build(r->model, r->g);
     status = pr_batch_reserve(&r->batch, r->train, batch, err);
     return status == PR_OK ? make_trainer(r, backend, err) : status;
@@ -202,7 +213,8 @@ static pr_status evaluate(run *r, pr_scores *scores, pr_error *err) {
     size_t count;
     if (pr_size_multiply(r->dev->n, labels, &count)) outputs = pr_alloc(count, sizeof *outputs);
     if (!outputs) return pr_fail_memory(err, "the dev set's outputs", r->dev->n);
-    pr_status status = predict(r, r->dev, r->options->batch_size, outputs, err);
+    int32_t part = pr_finetune_part(r->options);
+    pr_status status = predict(r, r->dev, part ? part : r->options->batch_size, outputs, err);
     if (status == PR_OK) status = pr_dataset_score(r->dev, outputs, scores, err);
     pr_free(outputs);
     return status;
@@ -250,7 +262,7 @@ static pr_status make_flip(run *r, pr_error *err) {
     pr_store_totals(m->store, &all, &report.trained_before);
     pr_status status = pr_model_flip(m, err);
     if (status == PR_OK) status = set_flags(r, 1, err);
-    if (status == PR_OK) status = pr_trainer_prepare(r->trainer, r->largest, err);
+    if (status == PR_OK) status = prepare(r, err);
     if (status != PR_OK) return status;
     report.after = *pr_trainer_report(r->trainer);
     pr_store_totals(m->store, &all, &report.trained_after);
@@ -268,7 +280,7 @@ static pr_status enter_phase(run *r, pr_error *err) {
         status = make_flip(r, err);
     } else {
         status = set_flags(r, phase_at(r, r->at.step), err);
-        if (status == PR_OK) status = pr_trainer_prepare(r->trainer, r->largest, err);
+        if (status == PR_OK) status = prepare(r, err);
     }
     if (status != PR_OK) return status;
     r->entered = true;
@@ -332,7 +344,7 @@ static pr_status resume(run *r, pr_error *err) {
     pr_trainer_set_steps(r->trainer, r->at.step);
     if (status != PR_OK || r->at.step == 0 || r->at.step != r->flip) return status;
     /* A flip that comes at once is told of with the plan it ends. */
-    return pr_trainer_prepare(r->trainer, r->largest, err);
+    return prepare(r, err);
 }
 
 pr_status pr_finetune_run(pr_model *model, pr_backend *backend, const pr_dataset *train_set,
@@ -365,7 +377,7 @@ pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_datase
     *n = 0;
     while (status == PR_OK && r.at.step < r.steps && *n < PR_MAX_PHASES) {
         status = set_flags(&r, phase_at(&r, r.at.step), err);
-        if (status == PR_OK) status = pr_trainer_prepare(r.trainer, r.largest, err);
+        if (status == PR_OK) status = prepare(&r, err);
         if (status != PR_OK) break;
         phases[*n] = phase_report(&r);
         r.at.step = phases[(*n)++].end;

@@ -15,6 +15,7 @@ extern "C" {
 typedef struct pr_finetune_options {
     int32_t epochs;
     int32_t batch_size;
+    int32_t micro_batch; /* sentences that are run at a time, for less memory; 0: the whole batch */
     double learning_rate;
     double weight_decay;
     double warmup; /* steps when 1 or more, a part of all steps when under 1 */
@@ -33,6 +34,9 @@ typedef struct pr_finetune_options {
 
 /* The paper's: 5 epochs, batches of 16, 2e-5, decay 0.01, no warm-up, clipping at 1, seed 0. */
 pr_finetune_options pr_finetune_default(void);
+
+/* The sentences of a part of a batch; 0 where batches are run whole. */
+int32_t pr_finetune_part(const pr_finetune_options *options);
 
 /* What is known after a step. */
 typedef struct pr_step_report {

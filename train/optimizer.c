@@ -21,15 +21,20 @@ static pr_status make_states(pr_graph *g, int param, pr_tid gradient, pr_error *
     return status;
 }
 
-pr_status pr_optimizer_emit(pr_graph *g, const pr_optimizer *o, pr_tid *factor, pr_error *err) {
+static pr_tid gradient_of(const pr_graph *g, const pr_tid *gradient, pr_tid t) {
+    if (pr_graph_tensor(g, t)->role != PR_ROLE_PARAM || !pr_graph_gradient(g, t)) return 0;
+    return gradient ? gradient[t] : pr_graph_gradient(g, t);
+}
+
+pr_status pr_optimizer_emit(pr_graph *g, const pr_optimizer *o, const pr_tid *gradients,
+                            pr_tid *factor, pr_error *err) {
     pr_phase before = pr_graph_phase(g, PR_UPDATE);
     pr_status status = PR_OK;
     pr_tid last = pr_graph_tensors(g), total = 0;
     pr_graph_scope(g, "clip");
     for (pr_tid t = 1; t <= last; t++) {
-        pr_tid gradient = pr_graph_gradient(g, t);
-        bool trains = pr_graph_tensor(g, t)->role == PR_ROLE_PARAM;
-        if (trains && gradient) total = pr_sum_squares(g, gradient, total);
+        pr_tid gradient = gradient_of(g, gradients, t);
+        if (gradient) total = pr_sum_squares(g, gradient, total);
     }
     if (!total) {
         pr_graph_phase(g, before);
@@ -38,12 +43,12 @@ pr_status pr_optimizer_emit(pr_graph *g, const pr_optimizer *o, pr_tid *factor, 
         return pr_fail(err, PR_BAD_GRAPH, "nothing trains: no parameter has a gradient");
     }
     /* A loss that is not finite may have gradients that are; 0 times it is not 0. */
-    total = pr_sum_squares(g, pr_scale(g, o->loss, 0.0f), total);
+    if (o->loss) total = pr_sum_squares(g, pr_scale(g, o->loss, 0.0f), total);
     *factor = pr_clip_factor(g, total, o->clip);
     for (pr_tid t = 1; t <= last && status == PR_OK; t++) {
-        pr_tid gradient = pr_graph_gradient(g, t);
+        pr_tid gradient = gradient_of(g, gradients, t);
         const pr_tensor *tensor = pr_graph_tensor(g, t);
-        if (tensor->role != PR_ROLE_PARAM || !gradient) continue;
+        if (!gradient) continue;
         status = make_states(g, tensor->param, gradient, err);
         pr_graph_scope(g, "update.%s", tensor->name);
         pr_adamw(g, t, gradient, *factor, o->rates, o->clock, &o->adamw);

@@ -1,4 +1,3 @@
-#include "train/trainer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -7,25 +6,9 @@
 #include "autograd/backward.h"
 #include "graph/memory.h"
 #include "ops/rewrite.h"
+#include "train/trainer_internal.h"
 
 enum { TOKEN_STEP = 64 }; /* capacities are multiples of this many tokens */
-
-struct pr_trainer {
-    pr_graph *g;
-    pr_store *store;
-    pr_backend *backend;
-    pr_tid loss, factor, clock;
-    pr_optimizer optimizer;
-    float *rates;
-    int32_t n_rates, steps;
-    uint64_t seed;
-    uint64_t derived_for; /* the store's version */
-    bool derived;
-    pr_plan *training, *evaluation;
-    pr_tid evaluated; /* what the evaluation plan computes */
-    void *arena;
-    size_t arena_bytes;
-};
 
 pr_trainer_options pr_trainer_default(void) {
     pr_optimizer o = pr_optimizer_default();
@@ -46,10 +29,13 @@ pr_trainer *pr_trainer_new(pr_graph *g, pr_backend *backend, pr_tid loss,
     }
     pr_trainer *t = pr_alloc(1, sizeof *t);
     float *rates = pr_alloc((size_t)options->steps, sizeof *rates);
-    if (!t || !rates) {
+    int64_t micro = loss && options->micro_batch > 0 ? options->micro_batch : 0;
+    int32_t *offsets = pr_alloc((size_t)micro + 1, sizeof *offsets);
+    if (!t || !rates || !offsets) {
         pr_fail_memory(err, "a trainer", (size_t)options->steps * sizeof *rates);
         pr_free(t);
         pr_free(rates);
+        pr_free(offsets);
         return NULL;
     }
     if (options->steps) memcpy(rates, options->rates, (size_t)options->steps * sizeof *rates);
@@ -63,9 +49,10 @@ pr_trainer *pr_trainer_new(pr_graph *g, pr_backend *backend, pr_tid loss,
         .n_rates = options->steps,
         .seed = options->seed,
         .optimizer = {.adamw = options->adamw, .clip = options->clip},
+        .parts = {.sentences = micro, .offsets = offsets},
     };
     t->optimizer.clock = t->clock;
-    t->optimizer.loss = loss;
+    if (!micro) t->optimizer.loss = loss;
     if (loss) t->optimizer.rates = pr_graph_input(g, "rates", PR_F32, pr_shape_1(t->n_rates));
     pr_graph_mark(g);
     if (pr_graph_check(g, err) != PR_OK) {
@@ -78,13 +65,16 @@ pr_trainer *pr_trainer_new(pr_graph *g, pr_backend *backend, pr_tid loss,
 static void drop_plans(pr_trainer *t) {
     pr_plan_free(t->training);
     pr_plan_free(t->evaluation);
-    t->training = t->evaluation = NULL;
+    pr_plan_free(t->update);
+    t->training = t->evaluation = t->update = NULL;
 }
 
 void pr_trainer_free(pr_trainer *t) {
     if (!t) return;
     drop_plans(t);
     t->backend->free(t->backend, t->arena, t->arena_bytes);
+    pr_parts_clear(&t->parts);
+    pr_free(t->parts.offsets);
     pr_free(t->rates);
     pr_free(t);
 }
@@ -104,8 +94,20 @@ pr_status pr_trainer_catch_up(pr_trainer *t, pr_error *err) {
     return catch_up(t, false, err);
 }
 
+/* Appends gradients and updates. */
+static pr_status emit(pr_trainer *t, pr_error *err) {
+    bool parts = t->parts.sentences > 0;
+    pr_status status = parts ? pr_parts_begin(&t->parts, t->g, err) : PR_OK;
+    if (status == PR_OK) {
+        status = pr_backward_part(t->g, t->loss, parts ? t->parts.share : 0, err);
+    }
+    if (status == PR_OK && parts) status = pr_parts_emit(&t->parts, t->g, t->clock, err);
+    if (status != PR_OK) return status;
+    return pr_optimizer_emit(t->g, &t->optimizer, t->parts.gradient, &t->factor, err);
+}
+
 /* Gradients and updates for what trains now. */
-static pr_status derive(pr_trainer *t, pr_error *err) {
+pr_status pr_trainer_derive(pr_trainer *t, pr_error *err) {
     uint64_t version = pr_store_version(t->store);
     if (t->derived && t->derived_for == version) return PR_OK;
     drop_plans(t);
@@ -115,16 +117,13 @@ static pr_status derive(pr_trainer *t, pr_error *err) {
     if (status == PR_OK) status = pr_graph_keep(t->g, bf16, err);
     if (status == PR_OK) status = pr_store_settle(t->store, t->steps, err);
     if (status == PR_OK) pr_graph_follow_store(t->g);
-    if (status == PR_OK && t->loss) status = pr_backward(t->g, t->loss, err);
-    if (status == PR_OK && t->loss) {
-        status = pr_optimizer_emit(t->g, &t->optimizer, &t->factor, err);
-    }
+    if (status == PR_OK && t->loss) status = emit(t, err);
     t->derived = status == PR_OK;
     t->derived_for = version;
     return status;
 }
 
-static bool has_room(const pr_plan *plan, pr_extent e) {
+bool pr_trainer_has_room(const pr_plan *plan, pr_extent e) {
     if (!plan) return false;
     pr_extent c = pr_plan_capacity(plan);
     return e.tokens <= c.tokens && e.sentences <= c.sentences && e.longest <= c.longest;
@@ -146,11 +145,12 @@ static pr_extent capacity_for(const pr_plan *old, pr_extent e) {
     return e;
 }
 
-/* One arena serves both plans; it follows their need up, and down when a tenth or more is spare. */
+/* One arena serves all plans; it follows their need up, and down when a tenth or more is spare. */
 static pr_status fit_arena(pr_trainer *t, pr_error *err) {
     size_t need = 1;
-    pr_plan *plans[] = {t->training, t->evaluation};
-    for (int i = 0; i < 2; i++) {
+    enum { PLANS = 3 };
+    pr_plan *plans[PLANS] = {t->training, t->evaluation, t->update};
+    for (int i = 0; i < PLANS; i++) {
         size_t bytes = plans[i] ? pr_plan_get_report(plans[i])->arena : 0;
         if (bytes > need) need = bytes;
     }
@@ -163,20 +163,16 @@ static pr_status fit_arena(pr_trainer *t, pr_error *err) {
             return pr_fail_memory(err, "the plan's arena", need);
         }
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < PLANS; i++) {
         if (plans[i]) pr_plan_attach(plans[i], t->arena);
     }
     return PR_OK;
 }
 
-static pr_status replan(pr_trainer *t, pr_plan **plan, pr_extent e, const pr_tid *wanted,
-                        int n_wanted, bool training, pr_error *err) {
-    pr_plan_options options = {
-        .capacity = capacity_for(*plan, e),
-        .wanted = wanted,
-        .n_wanted = n_wanted,
-        .training = training,
-    };
+/* Makes a plan of these options, but for their capacity, in the place of an older one. */
+pr_status pr_trainer_replan(pr_trainer *t, pr_plan **plan, pr_extent e, pr_plan_options options,
+                            pr_error *err) {
+    options.capacity = capacity_for(*plan, e);
     pr_plan *made = pr_plan_new(t->g, t->store, t->backend, &options, err);
     if (!made) return err && err->code != PR_OK ? err->code : PR_NO_MEMORY;
     pr_plan_free(*plan);
@@ -185,17 +181,23 @@ static pr_status replan(pr_trainer *t, pr_plan **plan, pr_extent e, const pr_tid
 }
 
 pr_status pr_trainer_prepare(pr_trainer *t, pr_extent extent, pr_error *err) {
+    if (t->parts.sentences) return pr_trainer_prepare_in_parts(t, extent, err);
     if (!t->loss) return pr_fail(err, PR_BAD_ARGUMENT, "this trainer has no loss to train");
-    pr_status status = derive(t, err);
-    if (status != PR_OK || has_room(t->training, extent)) return status;
+    pr_status status = pr_trainer_derive(t, err);
+    if (status != PR_OK || pr_trainer_has_room(t->training, extent)) return status;
     const pr_tid wanted[] = {t->loss, t->factor};
-    return replan(t, &t->training, extent, wanted, 2, true, err);
+    const pr_plan_options options = {.wanted = wanted, .n_wanted = 2, .training = true};
+    return pr_trainer_replan(t, &t->training, extent, options, err);
 }
 
-static pr_status feed_all(pr_trainer *t, pr_plan *plan, pr_extent extent, const pr_feed *feeds,
-                          int n_feeds, pr_error *err) {
-    const uint64_t clock[3] = {t->seed, (uint64_t)t->steps, 0};
+/* first: the number of the first sentence in its batch; share: of the batch's mean. */
+pr_status pr_trainer_feed_part(pr_trainer *t, pr_plan *plan, pr_extent extent, const pr_feed *feeds,
+                               int n_feeds, int64_t first, float share, pr_error *err) {
+    const uint64_t clock[3] = {t->seed, (uint64_t)t->steps, (uint64_t)first};
     pr_status status = pr_plan_feed(plan, t->clock, extent, clock, err);
+    if (status == PR_OK && t->parts.sentences && t->derived) {
+        status = pr_plan_feed(plan, t->parts.share, extent, &share, err);
+    }
     if (status == PR_OK && t->loss) {
         status = pr_plan_feed(plan, t->optimizer.rates, extent, t->rates, err);
     }
@@ -203,6 +205,11 @@ static pr_status feed_all(pr_trainer *t, pr_plan *plan, pr_extent extent, const 
         status = pr_plan_feed(plan, feeds[i].input, extent, feeds[i].data, err);
     }
     return status;
+}
+
+pr_status pr_trainer_feed_all(pr_trainer *t, pr_plan *plan, pr_extent extent, const pr_feed *feeds,
+                              int n_feeds, pr_error *err) {
+    return pr_trainer_feed_part(t, plan, extent, feeds, n_feeds, 0, 1.0f, err);
 }
 
 /* The watch that finds where numbers stop being finite. */
@@ -230,6 +237,17 @@ static pr_status look_for_fault(void *context, const pr_call *call, const pr_op 
     return PR_OK;
 }
 
+static pr_status run_whole(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
+                           float *loss, float *factor, pr_error *err) {
+    pr_status status = pr_trainer_feed_all(t, t->training, extent, feeds, n_feeds, err);
+    if (status == PR_OK) status = pr_plan_run(t->training, extent, err);
+    if (status == PR_OK) status = pr_plan_fetch(t->training, t->loss, extent, loss, err);
+    if (status == PR_OK) status = pr_plan_fetch(t->training, t->factor, extent, factor, err);
+    return status;
+}
+
+/* ---- */
+
 /* Runs the batch again, looking at every node; its updates still change nothing. */
 static pr_status name_fault(pr_trainer *t, pr_plan *plan, pr_extent extent, const pr_feed *feeds,
                             int n_feeds, pr_error *err) {
@@ -242,8 +260,11 @@ static pr_status name_fault(pr_trainer *t, pr_plan *plan, pr_extent extent, cons
     }
     first_fault f = {when, err};
     if (t->backend->host_visible) {
+        double loss;
         pr_plan_set_watch(plan, look_for_fault, &f);
-        if (feed_all(t, plan, extent, feeds, n_feeds, &ignored) == PR_OK) {
+        if (plan == t->training && t->parts.sentences) {
+            pr_trainer_run_parts(t, extent, feeds, n_feeds, &loss, &ignored);
+        } else if (pr_trainer_feed_all(t, plan, extent, feeds, n_feeds, &ignored) == PR_OK) {
             pr_plan_run(plan, extent, &ignored);
         }
         pr_plan_set_watch(plan, NULL, NULL);
@@ -259,10 +280,10 @@ pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds,
     }
     float factor = 0.0f;
     pr_status status = pr_trainer_prepare(t, extent, err);
-    if (status == PR_OK) status = feed_all(t, t->training, extent, feeds, n_feeds, err);
-    if (status == PR_OK) status = pr_plan_run(t->training, extent, err);
-    if (status == PR_OK) status = pr_plan_fetch(t->training, t->loss, extent, loss, err);
-    if (status == PR_OK) status = pr_plan_fetch(t->training, t->factor, extent, &factor, err);
+    if (status != PR_OK) return status;
+    status = t->parts.sentences
+                 ? pr_trainer_run_in_parts(t, extent, feeds, n_feeds, loss, &factor, err)
+                 : run_whole(t, extent, feeds, n_feeds, loss, &factor, err);
     if (status != PR_OK) return status;
     if (!isfinite(*loss) || !isfinite(factor)) {
         return name_fault(t, t->training, extent, feeds, n_feeds, err);
@@ -273,12 +294,15 @@ pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds,
 
 static pr_status evaluate(pr_trainer *t, pr_tid wanted, pr_extent extent, const pr_feed *feeds,
                           int n_feeds, void *out, pr_error *err) {
-    pr_status status = derive(t, err);
-    if (status == PR_OK && (wanted != t->evaluated || !has_room(t->evaluation, extent))) {
+    pr_status status = pr_trainer_derive(t, err);
+    if (status == PR_OK &&
+        (wanted != t->evaluated || !pr_trainer_has_room(t->evaluation, extent))) {
         t->evaluated = wanted;
-        status = replan(t, &t->evaluation, extent, &wanted, 1, false, err);
+        const pr_plan_options options = {.wanted = &wanted, .n_wanted = 1};
+        status = pr_trainer_replan(t, &t->evaluation, extent, options, err);
     }
-    if (status == PR_OK) status = feed_all(t, t->evaluation, extent, feeds, n_feeds, err);
+    if (status == PR_OK)
+        status = pr_trainer_feed_all(t, t->evaluation, extent, feeds, n_feeds, err);
     if (status == PR_OK) status = pr_plan_run(t->evaluation, extent, err);
     if (status == PR_OK) status = pr_plan_fetch(t->evaluation, wanted, extent, out, err);
     return status;
@@ -334,7 +358,8 @@ float pr_trainer_rate(const pr_trainer *t, int32_t step) {
 }
 
 const pr_plan_report *pr_trainer_report(const pr_trainer *t) {
-    return t->training ? pr_plan_get_report(t->training) : NULL;
+    if (!t->training) return NULL;
+    return t->update ? &t->both : pr_plan_get_report(t->training);
 }
 
 pr_extent pr_trainer_capacity(const pr_trainer *t) {
@@ -342,6 +367,7 @@ pr_extent pr_trainer_capacity(const pr_trainer *t) {
 }
 
 void pr_trainer_cost(const pr_trainer *t, double *flops, double *bytes) {
-    *flops = *bytes = 0.0;
-    if (t->training) pr_plan_cost(t->training, flops, bytes);
+    *flops = t->flops;
+    *bytes = t->bytes;
+    if (t->training && !t->parts.sentences) pr_plan_cost(t->training, flops, bytes);
 }

@@ -19,6 +19,10 @@ typedef struct pr_trainer_options {
     const float *rates; /* the learning rate of each step; the trainer copies them */
     int32_t steps;      /* how many there are: steps after the last are refused */
     uint64_t seed;      /* of dropout */
+    /* Batches of more sentences than this are run in parts of so many, for less memory: their
+     * gradients are added up and make one update, which is the whole batch's to rounding. 0: whole.
+     */
+    int64_t micro_batch;
 } pr_trainer_options;
 
 /* AdamW and clipping as pr_optimizer_default; the rest zero. */
@@ -41,6 +45,9 @@ void pr_trainer_free(pr_trainer *t);
  * its memory. Steps do this themselves when they meet a larger batch; calling it first keeps
  * allocations out of them. */
 pr_status pr_trainer_prepare(pr_trainer *t, pr_extent extent, pr_error *err);
+
+/* The same where batches are run in parts: room for parts up to `part` of batches up to `batch`. */
+pr_status pr_trainer_prepare_parts(pr_trainer *t, pr_extent batch, pr_extent part, pr_error *err);
 
 /* One step of training. *loss is the batch's mean before the update. When the loss or a gradient is
  * not finite nothing is updated, and PR_NOT_FINITE names the step and the first node that went
