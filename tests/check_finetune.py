@@ -53,8 +53,8 @@ def check_effects(tools):
     """Each option that should change the weights does."""
     data = begin(tools)
     plain = tuned(tools, *data)
-    changes = [["--epochs", 3], ["--batch-size", 8], ["--lr", "2e-3"], ["--weight-decay", 0.5],
-               ["--warmup", 3], ["--clip", 0.01], ["--dropout", 0], ["--head-dropout", 0],
+    changes = [["--epochs", 3], ["--batch-size", 8], ["--micro-batch", 5], ["--lr", "2e-3"],
+               ["--weight-decay", 0.5], ["--warmup", 3], ["--clip", 0.01], ["--dropout", 0], ["--head-dropout", 0],
                ["--max-length", 8], ["--seed", 1], ["--steps", 3], ["--scale", 2], ["--prime", 0],
                ["--prime", 2], ["--learner", 5]]
     for change in changes:

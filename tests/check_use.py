@@ -85,6 +85,7 @@ def check_values(tools):
              "a whole number from 1 to 100000"),
             ("batch-size", ["0", "1e9", "65537", "99999999999999999999"],
              "a whole number from 1 to 65536"),
+            ("micro-batch", ["0", "x"], "a whole number from 1 to 65536"),
             ("lr", ["nan", "inf", "-1e-5", "11", "1e999", "1,5", "x", "--quiet"], "a number from 0 to 10"),
             ("weight-decay", ["-1"], "a number from 0 to 10"),
             ("warmup", ["-1", "nan"], "a number from 0 to 1073741824"),

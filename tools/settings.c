@@ -58,6 +58,10 @@ static void add_training_options(cli_options *o, settings *s) {
     cli_also(o, "num_train_epochs num_epochs");
     cli_int(o, "batch-size", "N", "texts a step", &s->batch_size, 1, 65536);
     cli_also(o, "per_device_train_batch_size train_batch_size bs batch");
+    cli_int(o, "micro-batch", "N", "texts of a batch that are run at a time, for less memory",
+            &s->micro_batch, 1, 65536);
+    cli_shown(o, "all of it");
+    cli_also(o, "micro_batch_size gradient_accumulation_steps");
     cli_real(o, "lr", "RATE", "highest learning rate; it falls linearly to 0", &s->learning_rate, 0,
              10);
     cli_also(o, "learning-rate");
@@ -232,6 +236,7 @@ static void fill_run(settings *s) {
     s->run = (pr_finetune_options){
         .epochs = (int32_t)s->epochs,
         .batch_size = (int32_t)s->batch_size,
+        .micro_batch = (int32_t)s->micro_batch,
         .learning_rate = s->learning_rate,
         .weight_decay = s->weight_decay,
         .warmup = s->warmup,

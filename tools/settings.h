@@ -20,7 +20,7 @@ typedef struct settings {
     processor_choice processor;
     cli_list train, freeze;       /* globs */
     double dropout, head_dropout; /* under 0: the model's own */
-    int64_t epochs, batch_size, steps, seed, save_every;
+    int64_t epochs, batch_size, micro_batch, steps, seed, save_every;
     double learning_rate, weight_decay, warmup, clip;
     const char *out, *checkpoint, *resume, *log; /* NULL but for out: none */
     char *default_out;
