@@ -64,8 +64,10 @@ pr_status pr_plan_run(pr_plan *plan, pr_extent extent, pr_error *err);
 /* Copies a wanted output's value from the last run to the host. */
 pr_status pr_plan_fetch(pr_plan *plan, pr_tid t, pr_extent extent, void *host, pr_error *err);
 
-/* What the last run had to do, for the extent that it had: floating-point operations, and the bytes
- * that its nodes read and write if each goes over its inputs and outputs once. */
+/* What a call has to do: floating-point operations, and the bytes that it reads and writes, by what
+ * its op says of them, or if it goes over its inputs and outputs once. */
+void pr_call_cost(const pr_call *call, const pr_op *op, double *flops, double *bytes);
+/* The same of all calls of the last run, for the extent that it had. */
 void pr_plan_cost(const pr_plan *plan, double *flops, double *bytes);
 
 /* Called after each node of a run; anything but PR_OK ends the run with that status. NULL: none. */

@@ -113,14 +113,14 @@ static double view_bytes(const pr_view *view) {
     return view->data && pr_shape_bytes(view->shape, view->dtype, &bytes) ? (double)bytes : 0.0;
 }
 
-static double step_bytes(const pr_step *step) {
-    if (step->op->bytes) return step->op->bytes(&step->call);
-    double bytes = 0.0;
-    for (int k = 0; k < step->op->n_in; k++)
-        bytes += view_bytes(&step->call.in[k]);
-    for (int k = 0; k < step->op->n_out; k++)
-        bytes += view_bytes(&step->call.out[k]);
-    return bytes;
+void pr_call_cost(const pr_call *call, const pr_op *op, double *flops, double *bytes) {
+    *flops = op->flops ? op->flops(call) : 0.0;
+    *bytes = op->bytes ? op->bytes(call) : 0.0;
+    if (op->bytes) return;
+    for (int k = 0; k < op->n_in; k++)
+        *bytes += view_bytes(&call->in[k]);
+    for (int k = 0; k < op->n_out; k++)
+        *bytes += view_bytes(&call->out[k]);
 }
 
 size_t pr_plan_bytes(const pr_plan_report *report) {
@@ -130,9 +130,10 @@ size_t pr_plan_bytes(const pr_plan_report *report) {
 void pr_plan_cost(const pr_plan *plan, double *flops, double *bytes) {
     *flops = *bytes = 0.0;
     for (int32_t s = 0; s < plan->n_steps; s++) {
-        const pr_step *step = &plan->step[s];
-        if (step->op->flops) *flops += step->op->flops(&step->call);
-        *bytes += step_bytes(step);
+        double step_flops, step_bytes;
+        pr_call_cost(&plan->step[s].call, plan->step[s].op, &step_flops, &step_bytes);
+        *flops += step_flops;
+        *bytes += step_bytes;
     }
 }
 

@@ -53,7 +53,7 @@ static pr_model *tuned_model(pr_bert_kind kind) {
 static float *logits_of(pr_model *model) {
     pr_error err = {0};
     float *logits;
-    pr_finetune_predict(model, cpu, dev, 8, &logits, &err);
+    pr_finetune_predict(model, cpu, dev, 8, NULL, &logits, &err);
     assert_string_equal(err.message, "");
     return logits;
 }

@@ -131,7 +131,7 @@ static bool plan_and_predict(void *context) {
     alloc_fault_pause(false);
     pr_status status = pr_finetune_plan(s.model, s.backend, s.data, &options, phases, &n, &err);
     if (status == PR_OK)
-        status = pr_finetune_predict(s.model, s.backend, s.data, 8, &outputs, &err);
+        status = pr_finetune_predict(s.model, s.backend, s.data, 8, NULL, &outputs, &err);
     assert_int_equal(status == PR_OK, outputs != NULL);
     pr_free(outputs);
     scene_close(&s);

@@ -26,7 +26,7 @@ static pr_status score(pr_model *model, pr_backend *backend, const pr_dataset *d
     int32_t *column = answers_match(model, &labels, err);
     if (!column) return err->code;
     float *outputs;
-    pr_status status = pr_finetune_predict(model, backend, data, batch_size, &outputs, err);
+    pr_status status = pr_finetune_predict(model, backend, data, batch_size, NULL, &outputs, err);
     if (status == PR_OK) status = answers_order(column, labels.n, outputs, data->n, err);
     if (status == PR_OK) status = pr_dataset_score(data, outputs, scores, err);
     pr_free(outputs);

@@ -169,7 +169,11 @@ static pr_status train(session *e, pr_error *err) {
         status = report_open_log(&e->report, s->log, s->resume != NULL, err);
     }
     if (status != PR_OK) return status;
-    const pr_finetune_callbacks calls = {e, on_step, on_epoch, on_flip, on_phase};
+    const pr_finetune_callbacks calls = {.context = e,
+                                         .step = on_step,
+                                         .epoch = on_epoch,
+                                         .flip = on_flip,
+                                         .phase = on_phase};
     interrupt_watch();
     status = pr_finetune_run(e->model, e->backend, e->data.train, e->data.dev, &s->run, &calls,
                              &e->result, err);

@@ -214,7 +214,7 @@ static pr_status answer_texts(const settings *s, pr_model *model, pr_backend *ba
     if (!data) return err->code;
     float *outputs = NULL;
     pr_status status =
-        pr_finetune_predict(model, backend, data, (int32_t)s->batch_size, &outputs, err);
+        pr_finetune_predict(model, backend, data, (int32_t)s->batch_size, NULL, &outputs, err);
     if (status == PR_OK) status = print_answers(s, model, t, outputs, err);
     if (status == PR_OK) {
         fflush(stdout);

@@ -94,7 +94,8 @@ static pr_dataset *read_test_set(const submit_choice *c, const pr_model *model, 
 static pr_status answer(const pr_task *task, pr_model *model, pr_backend *backend,
                         const pr_dataset *data, int64_t batch_size, const int32_t *column,
                         float **outputs, pr_error *err) {
-    pr_status status = pr_finetune_predict(model, backend, data, (int32_t)batch_size, outputs, err);
+    pr_status status =
+        pr_finetune_predict(model, backend, data, (int32_t)batch_size, NULL, outputs, err);
     if (status != PR_OK) return status;
     return answers_order(column, task->n_labels, *outputs, data->n, err);
 }

@@ -88,7 +88,9 @@ static pr_status make_trainer(run *r, pr_backend *backend, pr_error *err) {
     t.micro_batch = pr_finetune_part(o);
     r->trainer = pr_trainer_new(r->g, backend, r->bert.loss, &t, err);
     pr_free(rates);
-    return r->trainer ? PR_OK : err->code;
+    if (!r->trainer) return err->code;
+    pr_trainer_watch(r->trainer, r->calls.watch, r->calls.context);
+    return PR_OK;
 }
 
 /* The largest group of `size` sentences, counted from the start of each batch of the run: orders
@@ -187,21 +189,30 @@ static pr_status one_step(run *r, int32_t epoch, bool *stop, pr_error *err) {
 
 /* ---- epochs ---- */
 
-/* Outputs of the model for all rows, (n, labels). */
-static pr_status predict(const run *r, const pr_dataset *data, int32_t batch_size, float *outputs,
-                         pr_error *err) {
+/* Outputs of the model for rows of data, those of the batch gathered last. */
+static pr_status predict_batch(const run *r, const pr_batch *batch, float *outputs, pr_error *err) {
+    pr_feed feeds[PR_BERT_FEEDS];
+    int n = pr_bert_feeds(&r->bert, batch, r->model->config.regression, feeds);
+    return pr_trainer_evaluate(r->trainer, r->bert.logits, batch->extent, feeds, n, outputs, err);
+}
+
+/* For all rows, (n, labels). */
+static pr_status predict(const run *r, const pr_dataset *data, int32_t batch_size,
+                         const pr_predict_callbacks *calls, float *outputs, pr_error *err) {
     pr_batch batch = {0};
-    pr_status status = pr_batch_reserve(&batch, data, (size_t)batch_size, err);
-    for (size_t first = 0; first < data->n && status == PR_OK;) {
-        size_t left = data->n - first;
-        size_t n = left < (size_t)batch_size ? left : (size_t)batch_size;
-        pr_feed feeds[PR_BERT_FEEDS];
+    size_t most = (size_t)batch_size, labels = (size_t)r->model->config.labels;
+    pr_step_report report = {.steps = (int32_t)((data->n + most - 1) / most),
+                             .trainer = r->trainer};
+    pr_status status = pr_batch_reserve(&batch, data, most, err);
+    for (size_t first = 0, n; first < data->n && status == PR_OK; first += n) {
+        n = data->n - first < most ? data->n - first : most;
+        double start = now();
         pr_batch_gather(&batch, data, NULL, first, n);
-        status =
-            pr_trainer_evaluate(r->trainer, r->bert.logits, batch.extent, feeds,
-                                pr_bert_feeds(&r->bert, &batch, r->model->config.regression, feeds),
-                                outputs + first * (size_t)r->model->config.labels, err);
-        first += n;
+        status = predict_batch(r, &batch, outputs + first * labels, err);
+        report.seconds = now() - start;
+        report.step++;
+        report.tokens = batch.extent.tokens;
+        if (status == PR_OK && calls && calls->batch) calls->batch(calls->context, &report);
     }
     pr_batch_free(&batch);
     return status;
@@ -214,7 +225,8 @@ static pr_status evaluate(run *r, pr_scores *scores, pr_error *err) {
     if (pr_size_multiply(r->dev->n, labels, &count)) outputs = pr_alloc(count, sizeof *outputs);
     if (!outputs) return pr_fail_memory(err, "the dev set's outputs", r->dev->n);
     int32_t part = pr_finetune_part(r->options);
-    pr_status status = predict(r, r->dev, part ? part : r->options->batch_size, outputs, err);
+    int32_t batch_size = part ? part : r->options->batch_size;
+    pr_status status = predict(r, r->dev, batch_size, NULL, outputs, err);
     if (status == PR_OK) status = pr_dataset_score(r->dev, outputs, scores, err);
     pr_free(outputs);
     return status;
@@ -387,7 +399,8 @@ pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_datase
 }
 
 pr_status pr_finetune_predict(pr_model *model, pr_backend *backend, const pr_dataset *data,
-                              int32_t batch_size, float **outputs, pr_error *err) {
+                              int32_t batch_size, const pr_predict_callbacks *callbacks,
+                              float **outputs, pr_error *err) {
     pr_error local = {.code = PR_OK};
     if (!err) err = &local;
     run r = {.model = model};
@@ -403,7 +416,10 @@ pr_status pr_finetune_predict(pr_model *model, pr_backend *backend, const pr_dat
     if (r.g) {
         r.bert = pr_model_build(model, r.g);
         r.trainer = pr_trainer_new(r.g, backend, 0, &none, err);
-        status = r.trainer ? predict(&r, data, batch_size, *outputs, err) : err->code;
+        if (r.trainer && callbacks) {
+            pr_trainer_watch(r.trainer, callbacks->watch, callbacks->context);
+        }
+        status = r.trainer ? predict(&r, data, batch_size, callbacks, *outputs, err) : err->code;
     } else {
         status = pr_fail_memory(err, "the outputs", data->n);
     }

@@ -87,6 +87,7 @@ typedef struct pr_finetune_callbacks {
     void (*flip)(void *context, const pr_flip_report *report);
     /* Before the first step of a phase, and of a run that is resumed. */
     void (*phase)(void *context, const pr_phase_report *report);
+    pr_plan_watch watch; /* after each node, of steps and of evaluations: pr_trainer_watch */
 } pr_finetune_callbacks;
 
 /* How a run ended. */
@@ -112,10 +113,19 @@ pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_datase
                            const pr_finetune_options *options,
                            pr_phase_report phases[PR_MAX_PHASES], int *n, pr_error *err);
 
+/* Any may be NULL. */
+typedef struct pr_predict_callbacks {
+    void *context;
+    /* After each batch. Of the report step, steps, tokens, seconds and trainer mean something. */
+    void (*batch)(void *context, const pr_step_report *report);
+    pr_plan_watch watch; /* after each node: pr_trainer_watch */
+} pr_predict_callbacks;
+
 /* The model on a data set, without training: outputs (rows, labels) f32, the logits, from pr_alloc;
- * the caller frees them. */
+ * the caller frees them. callbacks may be NULL. */
 pr_status pr_finetune_predict(pr_model *model, pr_backend *backend, const pr_dataset *data,
-                              int32_t batch_size, float **outputs, pr_error *err);
+                              int32_t batch_size, const pr_predict_callbacks *callbacks,
+                              float **outputs, pr_error *err);
 
 #ifdef __cplusplus
 }

@@ -175,6 +175,7 @@ pr_status pr_trainer_replan(pr_trainer *t, pr_plan **plan, pr_extent e, pr_plan_
     options.capacity = capacity_for(*plan, e);
     pr_plan *made = pr_plan_new(t->g, t->store, t->backend, &options, err);
     if (!made) return err && err->code != PR_OK ? err->code : PR_NO_MEMORY;
+    pr_plan_set_watch(made, t->watch, t->watch_context);
     pr_plan_free(*plan);
     *plan = made;
     return fit_arena(t, err);
@@ -267,7 +268,7 @@ static pr_status name_fault(pr_trainer *t, pr_plan *plan, pr_extent extent, cons
         } else if (pr_trainer_feed_all(t, plan, extent, feeds, n_feeds, &ignored) == PR_OK) {
             pr_plan_run(plan, extent, &ignored);
         }
-        pr_plan_set_watch(plan, NULL, NULL);
+        pr_plan_set_watch(plan, t->watch, t->watch_context);
     }
     return pr_fail(err, PR_NOT_FINITE, "%sa result is not finite", when);
 }
@@ -345,6 +346,14 @@ pr_status pr_trainer_gradient(pr_trainer *t, pr_tid param, pr_extent extent, con
     return evaluate(t, gradient, extent, feeds, n_feeds, out, err);
 }
 
+void pr_trainer_watch(pr_trainer *t, pr_plan_watch watch, void *context) {
+    t->watch = watch;
+    t->watch_context = context;
+    if (t->training) pr_plan_set_watch(t->training, watch, context);
+    if (t->evaluation) pr_plan_set_watch(t->evaluation, watch, context);
+    if (t->update) pr_plan_set_watch(t->update, watch, context);
+}
+
 int32_t pr_trainer_steps(const pr_trainer *t) {
     return t->steps;
 }
@@ -357,17 +366,22 @@ float pr_trainer_rate(const pr_trainer *t, int32_t step) {
     return step >= 0 && step < t->n_rates ? t->rates[step] : 0.0f;
 }
 
+/* What a trainer is there for: steps, or without a loss evaluations. */
+static const pr_plan *main_plan(const pr_trainer *t) {
+    return t->loss ? t->training : t->evaluation;
+}
+
 const pr_plan_report *pr_trainer_report(const pr_trainer *t) {
-    if (!t->training) return NULL;
-    return t->update ? &t->both : pr_plan_get_report(t->training);
+    if (t->update) return &t->both;
+    return main_plan(t) ? pr_plan_get_report(main_plan(t)) : NULL;
 }
 
 pr_extent pr_trainer_capacity(const pr_trainer *t) {
-    return t->training ? pr_plan_capacity(t->training) : (pr_extent){0};
+    return main_plan(t) ? pr_plan_capacity(main_plan(t)) : (pr_extent){0};
 }
 
 void pr_trainer_cost(const pr_trainer *t, double *flops, double *bytes) {
     *flops = t->flops;
     *bytes = t->bytes;
-    if (t->training && !t->parts.sentences) pr_plan_cost(t->training, flops, bytes);
+    if (main_plan(t) && !t->parts.sentences) pr_plan_cost(main_plan(t), flops, bytes);
 }

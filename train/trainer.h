@@ -75,12 +75,17 @@ void pr_trainer_set_steps(pr_trainer *t, int32_t steps);
 /* The learning rate of a step, 0 .. steps - 1. */
 float pr_trainer_rate(const pr_trainer *t, int32_t step);
 
-/* The training plan of the present phase: planned bytes and FLOPs at its capacity; NULL before
- * pr_trainer_prepare or the first step. */
+/* The training plan of the present phase, or of a trainer without a loss the plan of its
+ * evaluations: planned bytes and FLOPs at its capacity; NULL before pr_trainer_prepare or the first
+ * run. */
 const pr_plan_report *pr_trainer_report(const pr_trainer *t);
-/* What the last step had to do (pr_plan_cost); zero before the first. */
+/* What that plan's last run had to do (pr_plan_cost); zero before the first. */
 void pr_trainer_cost(const pr_trainer *t, double *flops, double *bytes);
 pr_extent pr_trainer_capacity(const pr_trainer *t);
+
+/* Called after each node of every run from now on, of steps and evaluations (call->training tells
+ * them apart), whatever is planned anew: pr_plan_set_watch. NULL: none. */
+void pr_trainer_watch(pr_trainer *t, pr_plan_watch watch, void *context);
 
 #ifdef __cplusplus
 }

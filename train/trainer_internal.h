@@ -23,6 +23,8 @@ struct pr_trainer {
     pr_tid evaluated;    /* what the evaluation plan computes */
     void *arena;
     size_t arena_bytes;
+    pr_plan_watch watch;
+    void *watch_context;
 };
 
 /* Gradients and updates for what trains now. */
