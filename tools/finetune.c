@@ -193,7 +193,7 @@ static void tell_end(const session *e) {
     if (!e->text) return;
     fprintf(e->text, "Saved %s after %d %s; %s in all, at most %s planned\n", s->out,
             (int)e->result.steps, e->result.steps == 1 ? "step" : "steps",
-            format_seconds(seconds, progress_now() - e->report.started),
+            format_seconds(seconds, progress_now() - e->report.timing.started),
             format_bytes(peak, e->result.peak_planned));
 }
 
@@ -251,8 +251,7 @@ static pr_status dry_run(session *e, pr_error *err) {
 static pr_status finetune(session *e, pr_error *err) {
     settings *s = e->s;
     if (!s->quiet) e->text = s->json ? stderr : stdout;
-    pr_status status = report_begin(&e->report, e->text, err);
-    e->report.timed = s->json;
+    pr_status status = report_begin(&e->report, e->text, s->json, err);
     if (status == PR_OK) status = prepare(e, err);
     if (status == PR_OK) status = s->dry_run ? dry_run(e, err) : train(e, err);
     if (e->saved) {

@@ -1,22 +1,18 @@
 #include "tools/report.h"
 
 #include <errno.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "graph/memory.h"
 #include "tools/format.h"
-
-enum { WARM_STEPS = 3 }; /* first steps left out of timing, in runs of more than twice as many */
+#include "tools/numbers.h"
 
 /* ---- opening and closing ---- */
 
-pr_status report_begin(report *r, FILE *text, pr_error *err) {
-    *r = (report){.text = text, .started = progress_now(), .first_step = NAN, .epoch = -1};
+pr_status report_begin(report *r, FILE *text, bool timed, pr_error *err) {
+    *r = (report){.text = text, .epoch = -1};
+    timing_begin(&r->timing, timed);
     progress_begin(&r->bar, stderr, text == NULL);
     r->epochs = json_array();
     return r->epochs ? PR_OK : pr_fail_memory(err, "the report", sizeof *r);
@@ -40,31 +36,14 @@ pr_status report_end(report *r, pr_error *err) {
     if (r->log && r->log_new && r->log_waiting) unlink(r->log_path);
     r->log = NULL;
     json_decref(r->epochs);
-    pr_free(r->seconds);
-    pr_free(r->tokens);
+    timing_free(&r->timing);
     r->epochs = NULL;
-    r->seconds = r->tokens = NULL;
     if (!r->log_failed) return PR_OK;
     return pr_fail(err, PR_IO, "%s: the log can't be written: %s", r->log_path,
                    strerror(r->log_error));
 }
 
 /* ---- JSON ---- */
-
-/* A number rounded to so many decimals; null for NaN and infinity, which JSON has not. */
-static json_t *rounded(double value, int decimals) {
-    if (!isfinite(value)) return json_null();
-    double unit = pow(10.0, decimals);
-    return json_real(round(value * unit) / unit);
-}
-
-static json_t *exact(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-static json_t *count(uint64_t n) {
-    return json_integer((json_int_t)n);
-}
 
 bool report_print_json(json_t *object, FILE *out) {
     bool good = object && json_dumpf(object, out, JSON_REAL_PRECISION(9)) == 0;
@@ -80,15 +59,16 @@ static const char *metric_key(pr_metric metric) {
 
 void report_scores_json(json_t *object, const pr_scores *scores) {
     for (int i = 0; scores && i < scores->n; i++) {
-        json_object_set_new(object, metric_key(scores->metric[i]), rounded(scores->value[i], 4));
+        json_object_set_new(object, metric_key(scores->metric[i]),
+                            number_rounded(scores->value[i], 4));
     }
 }
 
 void report_plan_json(json_t *object, const pr_plan_report *plan) {
-    json_object_set_new(object, "weights_bytes", count(plan->weights));
-    json_object_set_new(object, "gradients_bytes", count(plan->gradients));
-    json_object_set_new(object, "moments_bytes", count(plan->moments));
-    json_object_set_new(object, "activations_bytes", count(plan->activations));
+    json_object_set_new(object, "weights_bytes", number_count(plan->weights));
+    json_object_set_new(object, "gradients_bytes", number_count(plan->gradients));
+    json_object_set_new(object, "moments_bytes", number_count(plan->moments));
+    json_object_set_new(object, "activations_bytes", number_count(plan->activations));
 }
 
 /* Makes way for the first line. What is no plain file, a pipe say, keeps nothing. */
@@ -114,74 +94,20 @@ static void log_line(report *r, json_t *object) {
     r->log_error = errno ? errno : ENOMEM;
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double sum(const double *values, size_t n) {
-    double total = 0;
-    for (size_t i = 0; i < n; i++)
-        total += values[i];
-    return total;
-}
-
-/* Seconds of a step in the middle, real tokens a second; tokens and work of a step. */
-static void set_speed(json_t *object, const report *r) {
-    size_t warm = r->steps > 2 * (size_t)WARM_STEPS ? WARM_STEPS : 0;
-    size_t n = r->steps - warm;
-    double *sorted = pr_alloc(n, sizeof *sorted);
-    double median = NAN;
-    if (sorted && n) {
-        memcpy(sorted, r->seconds + warm, n * sizeof *sorted);
-        qsort(sorted, n, sizeof *sorted, by_value);
-        median = sorted[n / 2];
-    }
-    pr_free(sorted);
-    double rate = n ? sum(r->tokens + warm, n) / sum(r->seconds + warm, n) : NAN;
-    double mean = r->steps ? sum(r->tokens, r->steps) / (double)r->steps : NAN;
-    json_object_set_new(object, "median_step_s", rounded(median, 4));
-    json_object_set_new(object, "real_tokens_per_s", rounded(rate, 1));
-    json_object_set_new(object, "mean_tokens", rounded(mean, 1));
-    double steps = (double)r->steps;
-    json_object_set_new(object, "mean_flops", rounded(r->steps ? r->flops / steps : NAN, 0));
-    json_object_set_new(object, "mean_bytes", rounded(r->steps ? r->bytes / steps : NAN, 0));
-}
-
 bool report_json(const report *r, const report_summary *s, FILE *out) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
     json_t *o = json_object();
     json_object_set_new(o, "method", json_string(s->method));
     json_object_set_new(o, "rank", json_integer(s->rank));
     json_object_set_new(o, "prime", json_integer(s->prime));
-    json_object_set_new(o, "seed", count(s->seed));
-    json_object_set_new(o, "total", count(s->total));
-    json_object_set_new(o, "trained", count(s->trained));
-    json_object_set_new(o, "steps", count(r->steps));
-    set_speed(o, r);
-    json_object_set_new(o, "peak_rss_gb", rounded((double)usage.ru_maxrss * 1024 / 1e9, 3));
+    json_object_set_new(o, "seed", number_count(s->seed));
+    json_object_set_new(o, "total", number_count(s->total));
+    json_object_set_new(o, "trained", number_count(s->trained));
+    timing_json(&r->timing, o);
     json_object_set(o, "epochs", r->epochs);
-    json_object_set_new(o, "first_step_s", rounded(r->first_step, 3));
-    json_object_set_new(o, "wall_s", rounded(progress_now() - r->started, 1));
     return report_print_json(o, out);
 }
 
 /* ---- callbacks ---- */
-
-/* Keeps a step's figures; without memory they are left out of the timing. */
-static void keep_step(report *r, const pr_step_report *step) {
-    size_t need = r->steps + 1;
-    if (!pr_grow((void **)&r->seconds, &r->seconds_capacity, need, sizeof *r->seconds)) return;
-    if (!pr_grow((void **)&r->tokens, &r->tokens_capacity, need, sizeof *r->tokens)) return;
-    r->seconds[r->steps] = step->seconds;
-    r->tokens[r->steps] = (double)step->tokens;
-    double flops, bytes;
-    pr_trainer_cost(step->trainer, &flops, &bytes);
-    r->flops += flops;
-    r->bytes += bytes;
-    r->steps = need;
-}
 
 static void show_step(report *r, const pr_step_report *step) {
     char label[48], note[96], rate[FORMAT_SIZE];
@@ -195,7 +121,7 @@ static void show_step(report *r, const pr_step_report *step) {
 }
 
 bool report_step(report *r, const pr_step_report *step) {
-    if (isnan(r->first_step)) r->first_step = progress_now() - r->started;
+    timing_step(&r->timing, step);
     if (step->epoch != r->epoch) {
         r->epoch = step->epoch;
         r->epoch_loss = 0;
@@ -204,16 +130,15 @@ bool report_step(report *r, const pr_step_report *step) {
     r->epoch_loss += (double)step->loss;
     r->epoch_steps++;
     r->made++;
-    if (r->timed) keep_step(r, step);
     show_step(r, step);
     if (!r->log) return true;
     json_t *o = json_object();
     json_object_set_new(o, "step", json_integer(step->step));
     json_object_set_new(o, "epoch", json_integer(step->epoch));
-    json_object_set_new(o, "loss", exact((double)step->loss));
-    json_object_set_new(o, "lr", exact(step->rate));
+    json_object_set_new(o, "loss", number_exact((double)step->loss));
+    json_object_set_new(o, "lr", number_exact(step->rate));
     json_object_set_new(o, "tokens", json_integer(step->tokens));
-    json_object_set_new(o, "seconds", rounded(step->seconds, 6));
+    json_object_set_new(o, "seconds", number_rounded(step->seconds, 6));
     log_line(r, o);
     return !r->log_failed;
 }
@@ -221,13 +146,13 @@ bool report_step(report *r, const pr_step_report *step) {
 static void log_epoch(report *r, const pr_epoch_report *epoch) {
     json_t *o = json_object();
     json_object_set_new(o, "epoch", json_integer(epoch->epoch));
-    json_object_set_new(o, "seconds", rounded(epoch->seconds, 1));
-    json_object_set_new(o, "loss", rounded(epoch->loss, 4));
+    json_object_set_new(o, "seconds", number_rounded(epoch->seconds, 1));
+    json_object_set_new(o, "loss", number_rounded(epoch->loss, 4));
     report_scores_json(o, epoch->scores);
     json_array_append(r->epochs, o);
     if (r->log) {
         json_t *line = json_deep_copy(o);
-        json_object_set_new(line, "trained", count(epoch->trained));
+        json_object_set_new(line, "trained", number_count(epoch->trained));
         report_plan_json(line, &epoch->plan);
         log_line(r, line);
     }
@@ -266,10 +191,10 @@ json_t *report_phase_json(const pr_phase_report *phase) {
     json_object_set_new(o, "phase", json_integer(phase->phase));
     json_object_set_new(o, "first_step", json_integer(phase->first));
     json_object_set_new(o, "end_step", json_integer(phase->end));
-    json_object_set_new(o, "total", count(phase->parameters));
-    json_object_set_new(o, "trained", count(phase->trained));
+    json_object_set_new(o, "total", number_count(phase->parameters));
+    json_object_set_new(o, "trained", number_count(phase->trained));
     report_plan_json(o, p);
-    json_object_set_new(o, "planned_bytes", count(pr_plan_bytes(p)));
+    json_object_set_new(o, "planned_bytes", number_count(pr_plan_bytes(p)));
     json_object_set_new(o, "flops", json_real(p->flops));
     return o;
 }

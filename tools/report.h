@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "tools/progress.h"
+#include "tools/timing.h"
 #include "train/finetune.h"
 
 typedef struct report {
@@ -21,19 +22,14 @@ typedef struct report {
     bool log_failed;
     int log_error; /* errno of the first write that failed */
     json_t *epochs;
-    double started;           /* progress_now() at the start of the program */
-    double first_step;        /* seconds from there to the end of the first step; NaN before */
-    size_t made;              /* steps of this process */
-    bool timed;               /* keep what report_json tells of them: */
-    double *seconds, *tokens; /* (steps): of each */
-    size_t steps, seconds_capacity, tokens_capacity;
-    double flops, bytes; /* of all */
-    double epoch_loss;   /* sum over the steps of the epoch under way */
+    timing timing;
+    size_t made;       /* steps of this process */
+    double epoch_loss; /* sum over the steps of the epoch under way */
     int32_t epoch, epoch_steps;
 } report;
 
-/* text may be NULL. PR_NO_MEMORY. */
-pr_status report_begin(report *r, FILE *text, pr_error *err);
+/* text may be NULL; timed: keep what report_json tells of the steps. PR_NO_MEMORY. */
+pr_status report_begin(report *r, FILE *text, bool timed, pr_error *err);
 /* Opens the log; append: a resumed run's goes on. Otherwise the first line replaces what an older
  * log holds: a run that makes no step leaves no trace. PR_IO when it can't be written. */
 pr_status report_open_log(report *r, const char *path, bool append, pr_error *err);
