@@ -4,7 +4,7 @@ finetune and its sisters."""
 import json
 import math
 
-from tools_harness import COLUMNS, make_rows, run_checks
+from tools_harness import COLUMNS, TIMING, make_rows, run_checks
 
 TEXTS = ["the cat is good", "the mat is bad", "dog 7, très bad?", "good", "bad " * 40, ""]
 
@@ -98,7 +98,8 @@ def check_scores(tools):
     matthews = (tp * tn - fp * fn) / math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     assert 0.3 < matthews < 1
     scores = json.loads(tools.run("evaluate", model, *test, "--json")[0])
-    assert set(scores) == {"data", "texts", "truncated", "skipped", "mcc", "accuracy", "seconds"}
+    assert set(scores) == {"data", "texts", "truncated", "skipped", "mcc", "accuracy", "seconds",
+                           *TIMING}
     assert (scores["data"], scores["texts"], scores["truncated"]) == ("test.tsv", 30, 0)
     assert abs(scores["mcc"] - matthews) < 1e-4
     assert abs(scores["accuracy"] - (tp + tn) / 30) < 1e-4

@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 
-from tools_harness import COLUMNS, Tools, make_rows, read_keys, run_checks
+from tools_harness import COLUMNS, TIMING, Tools, make_rows, read_keys, run_checks
 
 SHORT = ["--epochs", "1", "--lr", "1e-3", "--quiet"]
 
@@ -115,7 +115,8 @@ def check_tasks(tools):
     assert labels == ["unacceptable", "acceptable"], labels
     scores = json.loads(tools.run("evaluate", "out.gguf", *task, "--json")[0])
     assert scores["data"] == "CoLA" and scores["texts"] == 10
-    assert set(scores) == {"data", "texts", "truncated", "skipped", "mcc", "accuracy", "seconds"}
+    assert set(scores) == {"data", "texts", "truncated", "skipped", "mcc", "accuracy", "seconds",
+                           *TIMING}
 
     # The same rows under the same names, which a file's own are sorted by: one score by both.
     def write_own(name, n, seed):

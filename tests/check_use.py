@@ -41,7 +41,8 @@ def check_options(tools):
         "learner", "size", "prime", "scale", "alpha", "retain", "prime-steps", "train", "freeze",
         "epochs", "batch-size", "lr", "weight-decay", "warmup", "clip",
         "dropout", "head-dropout", "seed", "steps", "threads", "out", "collapse", "checkpoint",
-        "save-every", "resume", "log", "json", "quiet", "dry-run", "help", "version"]
+        "save-every", "resume", "log", "json", "quiet", "dry-run", "profile", "help",
+        "version"]
     for shown in ("(5)", "(16)", "(2e-05)", "(0.01)", "(MODEL-tuned.gguf)", "(128)", "(all usable"):
         assert shown in out, shown
 

@@ -6,6 +6,7 @@
 #include "tools/format.h"
 #include "tools/interrupt.h"
 #include "tools/paths.h"
+#include "tools/profile.h"
 #include "tools/report.h"
 #include "tools/settings.h"
 
@@ -17,6 +18,7 @@ typedef struct session {
     pr_model *model;
     data_sets data;
     report report;
+    profile profile;
     pr_finetune_result result;
     size_t trained; /* parameters, in the first step */
     int32_t steps;  /* of the whole run; 0: none was made */
@@ -131,6 +133,7 @@ static bool on_step(void *context, const pr_step_report *step) {
         tell_resume(e, step);
     }
     e->steps = step->steps;
+    if (e->s->profile) profile_step(&e->profile, step->seconds);
     bool go_on = report_step(&e->report, step) && !interrupt_asked();
     /* The loop looks for a checkpoint's name when it stops: a run that is cut off leaves one even
      * if none was asked for. */
@@ -153,6 +156,12 @@ static void on_phase(void *context, const pr_phase_report *phase) {
     report_phase(&e->report, phase);
 }
 
+/* Of steps: the dev set's evaluations are none. */
+static pr_status on_node(void *context, const pr_call *call, const pr_op *op, double seconds) {
+    session *e = context;
+    return call->training ? profile_node(&e->profile, call, op, seconds) : PR_OK;
+}
+
 static void tell_stop(const session *e) {
     const settings *s = e->s;
     if (!e->text || e->result.steps >= e->steps) return;
@@ -173,7 +182,8 @@ static pr_status train(session *e, pr_error *err) {
                                          .step = on_step,
                                          .epoch = on_epoch,
                                          .flip = on_flip,
-                                         .phase = on_phase};
+                                         .phase = on_phase,
+                                         .watch = s->profile ? on_node : NULL};
     interrupt_watch();
     status = pr_finetune_run(e->model, e->backend, e->data.train, e->data.dev, &s->run, &calls,
                              &e->result, err);
@@ -195,6 +205,7 @@ static void tell_end(const session *e) {
             (int)e->result.steps, e->result.steps == 1 ? "step" : "steps",
             format_seconds(seconds, progress_now() - e->report.timing.started),
             format_bytes(peak, e->result.peak_planned));
+    if (s->profile) profile_print(&e->profile, "step", e->text);
 }
 
 static bool print_summary(const session *e) {
@@ -205,6 +216,8 @@ static bool print_summary(const session *e) {
                               .seed = (uint64_t)s->seed};
     pr_store_totals(e->model->store, &summary.total, &summary.trained);
     if (e->trained) summary.trained = e->trained;
+    if (s->profile) summary.profile = profile_json(&e->profile);
+    if (s->profile && !summary.profile) return false;
     return report_json(&e->report, &summary, stdout);
 }
 
@@ -261,6 +274,7 @@ static pr_status finetune(session *e, pr_error *err) {
         }
     }
     pr_status closed = report_end(&e->report, err);
+    profile_free(&e->profile);
     data_free(&e->data);
     pr_model_free(e->model);
     pr_backend_free(e->backend);

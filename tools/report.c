@@ -104,6 +104,7 @@ bool report_json(const report *r, const report_summary *s, FILE *out) {
     json_object_set_new(o, "trained", number_count(s->trained));
     timing_json(&r->timing, o);
     json_object_set(o, "epochs", r->epochs);
+    if (s->profile) json_object_set_new(o, "profile", s->profile);
     return report_print_json(o, out);
 }
 

@@ -107,6 +107,7 @@ static void add_output_options(cli_options *o, settings *s) {
     cli_flag(o, "quiet", "print nothing but errors", &s->quiet);
     cli_also(o, "silent q");
     cli_flag(o, "dry-run", "print counts, memory and FLOPs; train nothing", &s->dry_run);
+    cli_flag(o, "profile", "tell at the end which ops a step's time went to", &s->profile);
 }
 
 static void fill_defaults(settings *s) {
@@ -218,9 +219,12 @@ static void check_use(const cli_program *program, settings *s) {
     if (s->save_every && !s->checkpoint) {
         cli_wrong_use(program, "--save-every needs --checkpoint FILE");
     }
-    if (s->dry_run && s->quiet && !s->json) {
-        cli_wrong_use(program,
-                      "--dry-run and --quiet leave nothing to print: did you mean --json?");
+    if ((s->dry_run || s->profile) && s->quiet && !s->json) {
+        cli_wrong_use(program, "--%s and --quiet leave nothing to print: did you mean --json?",
+                      s->dry_run ? "dry-run" : "profile");
+    }
+    if (s->dry_run && s->profile) {
+        cli_wrong_use(program, "--dry-run makes no step that --profile could tell of");
     }
 }
 

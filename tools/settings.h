@@ -25,7 +25,7 @@ typedef struct settings {
     const char *out, *checkpoint, *resume, *log; /* NULL but for out: none */
     char *default_out;
     char *stop_checkpoint; /* where a run that is cut off leaves one if none was asked for */
-    bool collapse, json, quiet, dry_run;
+    bool collapse, json, quiet, dry_run, profile;
     pr_finetune_options run;
     cli_options options;
     cli_program program; /* for messages */
