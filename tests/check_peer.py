@@ -218,26 +218,54 @@ def check_counts(checks, folder, scratch):
         checks.equal(f'{what} trained', [phase['trained'] for phase in found['phases']], trained)
 
 
-def check_json(checks, folder, scratch):
-    """One line of JSON at the end of both programs, of the same keys."""
+def peer_json(*options):
+    return json.loads(run(sys.executable, ROOT / 'tests' / 'peer.py', *options).splitlines()[-1])
+
+
+def write_task(scratch):
+    """A task of CoLA's form, as both programs read it."""
     (scratch / 'data').mkdir()
     for name in 'train.tsv', 'dev.tsv':
         rows = [f'x\t{i % 2}\t\t{text}' for i, text in enumerate(TEXTS)]
         (scratch / 'data' / name).write_text('\n'.join(rows) + '\n')
+    return scratch / 'data'
+
+
+def check_json(checks, folder, scratch):
+    """One line of JSON at the end of both programs, of the same keys."""
+    data = write_task(scratch)
     settings = ['--epochs', '1', '--batch-size', '4']
-    primer = run(ROOT / 'tools' / 'finetune', folder, '--task', 'cola', '--data', scratch / 'data',
-                 '--learner', '8', '--prime', '0', '--out', scratch / 'json.gguf', '--json',
-                 '--quiet', *settings)
-    peer = run(sys.executable, ROOT / 'tests' / 'peer.py', '--model', folder, '--task-dir',
-               scratch / 'data', '--rank', '8', *settings)
-    ours, theirs = (json.loads(text.splitlines()[-1]) for text in (primer, peer))
-    # What Primer's plan tells of a step, PyTorch has nobody to count.
-    checks.equal('JSON keys that only one program prints', sorted(ours.keys() ^ theirs.keys()),
-                 ['mean_bytes', 'mean_flops'])
-    checks.equal('JSON keys of an epoch that only one prints',
-                 sorted(ours['epochs'][0].keys() ^ theirs['epochs'][0].keys()), [])
-    checks.equal('JSON: parameters trained', ours['trained'], theirs['trained'])
-    checks.equal('JSON: parameters in all', ours['total'], theirs['total'])
+    for ours, theirs in ((['--learner', '8', '--prime', '0'], ['--rank', '8']),
+                         (['--method', 'adapter'], ['--method', 'adapter'])):
+        primer = json.loads(run(
+            ROOT / 'tools' / 'finetune', folder, '--task', 'cola', '--data', data, *ours, '--out',
+            scratch / 'json.gguf', '--json', '--quiet', *settings).splitlines()[-1])
+        peer = peer_json('--model', folder, '--task-dir', data, *theirs, *settings)
+        # What Primer's plan tells of a step, PyTorch has nobody to count.
+        checks.equal('JSON keys that only one program prints', sorted(primer.keys() ^ peer.keys()),
+                     ['mean_bytes', 'mean_flops', 'planned_bytes'])
+        checks.equal('JSON keys of an epoch that only one prints',
+                     sorted(primer['epochs'][0].keys() ^ peer['epochs'][0].keys()), [])
+        for key in 'trained', 'total':
+            checks.equal(f'JSON of {" ".join(theirs)}: parameters {key}', primer[key], peer[key])
+
+
+def check_answers(checks, folder, scratch):
+    """A tuned model's answers in Primer, in PyTorch and in ONNX Runtime."""
+    data = write_task(scratch)
+    run(ROOT / 'tools' / 'finetune', folder, '--task', 'cola', '--data', data, '--learner', '8',
+        '--epochs', '6', '--prime', '0', '--lr', '1e-3', '--batch-size', '4', '--quiet', '--out',
+        scratch / 'tuned.gguf')
+    primer = json.loads(run(ROOT / 'tools' / 'evaluate', scratch / 'tuned.gguf', '--task', 'cola',
+                            '--data', data, '--json'))
+    run(ROOT / 'tools' / 'convert', scratch / 'tuned.gguf', scratch / 'tuned')
+    model = ['--model', scratch / 'tuned']
+    run(sys.executable, ROOT / 'tests' / 'peer.py', *model, '--export', scratch / 'tuned.onnx')
+    for engine in ([], ['--sort'], ['--engine', 'onnx', '--onnx', scratch / 'tuned.onnx']):
+        peer = peer_json(*model, '--task-dir', data, '--predict', *engine)
+        checks.equal(f"answers of {' '.join(['peer.py', *engine[:2]])}: texts and scores",
+                     [peer[key] for key in ('texts', 'accuracy', 'mcc')],
+                     [primer[key] for key in ('texts', 'accuracy', 'mcc')])
 
 
 def check_tokens(checks, programs):
@@ -275,7 +303,9 @@ def main():
                 check_there_and_back(checks, label, folder, pathlib.Path(scratch))
         with tempfile.TemporaryDirectory(dir=name) as scratch:
             check_counts(checks, distilbert, pathlib.Path(scratch))
-            check_json(checks, BERT, pathlib.Path(scratch))
+        for check in check_json, check_answers:
+            with tempfile.TemporaryDirectory(dir=name) as scratch:
+                check(checks, BERT, pathlib.Path(scratch))
     check_tokens(checks, programs)
     print(f'{checks.failed} failed' if checks.failed else 'all good')
     sys.exit(checks.failed > 0)
