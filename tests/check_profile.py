@@ -26,7 +26,8 @@ def read_table(text, what):
     """{(op, part): (percent, ms, calls)}, that of what is outside of nodes under None."""
     lines = text.splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith(f"A {what} takes "))
-    ms, steps = re.fullmatch(rf"A {what} takes (\d+\.\d) ms, the mean of (\d+):", lines[at]).groups()
+    ms, steps = re.fullmatch(rf"A {what} takes (\d+\.\d) ms, the mean of (\d+):",
+                             lines[at]).groups()
     assert lines[at + 1].split() == ["op", "part", "time", "ms", "calls", "GFLOP/s", "GB/s"]
     table = {}
     for line in lines[at + 2:-1]:
@@ -127,7 +128,7 @@ def check_evaluate(tools):
 
 def check_wrong_use(tools):
     run = begin(tools)
-    tools.wrong("finetune", *run, "--profile", "--quiet", says="--profile and --quiet leave nothing")
+    tools.wrong("finetune", *run, "--profile", "--quiet", says="--profile and --quiet leave")
     tools.wrong("finetune", *run, "--profile", "--dry-run", says="--dry-run makes no step")
 
 

@@ -27,7 +27,7 @@ def read_items(path, encode):
 
 
 def padded(items, length=0):
-    """A batch, padded to its longest sentence, or to length where that is not 0: arrays of int64."""
+    """A batch, padded to its longest sentence, or to length where that is not 0: int64 arrays."""
     length = length or max(len(ids) for ids, _ in items)
     input_ids = np.zeros((len(items), length), dtype=np.int64)
     mask = np.zeros_like(input_ids)
