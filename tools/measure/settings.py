@@ -8,9 +8,10 @@ from measure import cases
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "primer"
-DESCRIPTION = """Measures Primer beside its peer (PyTorch with transformers and PEFT, ONNX
-Runtime), taken in turn on the same cores: speed, memory, and how far both are from their goals and
-from what the machine can.
+DESCRIPTION = """\
+Measures Primer beside its peers, taken in turn on the same cores: PyTorch with transformers
+and PEFT, and ONNX Runtime. Tells speed, memory, and how far both are from their goals and from what
+the machine can.
 
     tools/bench --data GLUE/CoLA                      all cases, a DistilBERT with random weights
     tools/bench --data GLUE/CoLA --only full,predict --profile
