@@ -22,12 +22,16 @@ static profile_part part_of_gradient(const pr_call *call, const pr_op *op) {
     return sums_rows ? PROFILE_GRADIENT_OF_WEIGHT : PROFILE_GRADIENT_OF_INPUT;
 }
 
-/* The parts of a step have scopes of their own: autograd/backward.c and train/optimizer.c. */
+/* The parts of a step have scopes of their own: autograd/backward.c, train/optimizer.c
+ * and train/parts.c. */
 static profile_part part_of(const pr_call *call, const pr_op *op) {
     if (begins_with(call->name, "again/")) return PROFILE_RECOMPUTED;
     if (begins_with(call->name, "gradient")) return part_of_gradient(call, op);
-    if (begins_with(call->name, "clip/")) return PROFILE_UPDATE;
-    return begins_with(call->name, "update.") ? PROFILE_UPDATE : PROFILE_FORWARD;
+    static const char *const updates[] = {"gather.", "clip/", "update."};
+    for (int i = 0; i < 3; i++) {
+        if (begins_with(call->name, updates[i])) return PROFILE_UPDATE;
+    }
+    return PROFILE_FORWARD;
 }
 
 static profile_row *find_row(profile *p, const char *op, profile_part part) {

@@ -66,7 +66,7 @@ void report_scores_json(json_t *object, const pr_scores *scores) {
 
 void report_plan_json(json_t *object, const pr_plan_report *plan) {
     json_object_set_new(object, "weights_bytes", number_count(plan->weights));
-    json_object_set_new(object, "gradients_bytes", number_count(plan->gradients));
+    json_object_set_new(object, "gradients_bytes", number_count(plan->gradients + plan->gathered));
     json_object_set_new(object, "moments_bytes", number_count(plan->moments));
     json_object_set_new(object, "activations_bytes", number_count(plan->activations));
 }
@@ -164,7 +164,7 @@ void report_plan(FILE *out, const pr_plan_report *p) {
     char all[FORMAT_SIZE], w[FORMAT_SIZE], g[FORMAT_SIZE], m[FORMAT_SIZE], a[FORMAT_SIZE];
     fprintf(out, "planned %s: weights %s, gradients %s, moments %s, activations %s",
             format_bytes(all, pr_plan_bytes(p)), format_bytes(w, p->weights),
-            format_bytes(g, p->gradients), format_bytes(m, p->moments),
+            format_bytes(g, p->gradients + p->gathered), format_bytes(m, p->moments),
             format_bytes(a, p->activations));
 }
 
