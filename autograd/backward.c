@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "autograd/kept.h"
 #include "graph/memory.h"
 #include "ops/ops.h"
 
@@ -13,7 +14,8 @@ typedef struct walk {
     bool *needs;   /* by tensor: a parameter that trains flows into it */
     bool *reaches; /* by tensor: it flows into the loss */
     pr_tid *gradient;
-    pr_tid *again;              /* by tensor: what backward computes again instead of keeping it */
+    bool *kept;                 /* by tensor: its value is there for backward */
+    pr_tid *again;              /* by tensor: what backward computes again instead */
     int32_t n_nodes, n_tensors; /* of the forward part */
 } walk;
 
@@ -97,19 +99,20 @@ static void accumulate(walk *w, pr_tid t, const pr_tid *dx, int n_dx, int k, int
     }
 }
 
-/* The tensor itself, or where it is cheap one that backward makes anew: the same bits, and the
- * memory of the first is free between its last use forward and here. Where the rule does not read
- * it, a plan leaves the new node out. */
+/* The tensor itself, or where it is not kept one that backward makes anew, from what is: the same
+ * bits, and the memory of the first is free between its last use forward and here. Where the rule
+ * does not read it, a plan leaves the new nodes out. */
 static pr_tid afresh(walk *w, pr_tid t) {
     int32_t index = t ? pr_graph_tensor(w->g, t)->node : -1;
-    if (index < 0 || t > w->n_tensors) return t;
-    const pr_node n = *pr_graph_get(w->g, index);
-    if (!(n.op->flags & PR_OP_CHEAP) || n.phase != PR_FORWARD || n.out[0] != t) return t;
-    if (!w->again[t]) {
-        pr_graph_scope(w->g, "again/%s", n.name);
-        w->again[t] = pr_graph_node(w->g, n.op, n.in, n.attr, NULL);
+    if (index < 0 || t > w->n_tensors || w->kept[t] || w->again[t]) {
+        return t && w->again[t] ? w->again[t] : t;
     }
-    return w->again[t];
+    pr_node n = *pr_graph_get(w->g, index);
+    if (n.phase != PR_FORWARD) return t;
+    for (int k = 0; k < n.op->n_in; k++)
+        n.in[k] = afresh(w, n.in[k]);
+    pr_graph_scope(w->g, "again/%s", n.name);
+    return w->again[t] = pr_graph_node(w->g, n.op, n.in, n.attr, NULL);
 }
 
 /* Runs one node's rule and hands its results to the node's inputs. */
@@ -135,6 +138,7 @@ static void visit(walk *w, int32_t index) {
     memcpy(in, n.in, sizeof in);
     for (int k = 0; k < n.op->n_in; k++)
         n.in[k] = afresh(w, in[k]);
+    if (!(n.op->flags & PR_OP_CHEAP)) n.out[0] = afresh(w, n.out[0]);
     if (pr_graph_check(w->g, NULL) != PR_OK) return;
     int32_t rule_from = pr_graph_nodes(w->g);
     pr_graph_scope(w->g, "gradient/%s", n.name);
@@ -160,13 +164,14 @@ static pr_status check_loss(pr_graph *g, pr_tid loss, pr_error *err) {
     return PR_OK;
 }
 
-static void walk_back(walk *w, pr_tid loss, pr_tid share) {
+static void walk_back(walk *w, pr_tid loss, const pr_backward_options *o) {
     pr_graph *g = w->g;
     mark_needs(w);
     mark_reaches(w, loss);
+    pr_choose_kept(g, w->reaches, o->recompute, w->kept);
     pr_phase before = pr_graph_phase(g, PR_BACKWARD);
     pr_graph_scope(g, "gradient");
-    w->gradient[loss] = share ? share : pr_constant(g, 1.0f, 1);
+    w->gradient[loss] = o->share ? o->share : pr_constant(g, 1.0f, 1);
     for (int32_t i = w->n_nodes - 1; i >= 0 && pr_graph_check(g, NULL) == PR_OK; i--) {
         bool reaches = false;
         const pr_node *n = pr_graph_get(g, i);
@@ -181,10 +186,12 @@ static void walk_back(walk *w, pr_tid loss, pr_tid share) {
 }
 
 pr_status pr_backward(pr_graph *g, pr_tid loss, pr_error *err) {
-    return pr_backward_part(g, loss, 0, err);
+    const pr_backward_options plain = {0};
+    return pr_backward_with(g, loss, &plain, err);
 }
 
-pr_status pr_backward_part(pr_graph *g, pr_tid loss, pr_tid share, pr_error *err) {
+pr_status pr_backward_with(pr_graph *g, pr_tid loss, const pr_backward_options *options,
+                           pr_error *err) {
     pr_status status = check_loss(g, loss, err);
     if (status != PR_OK) return status;
     walk w = {.g = g, .n_nodes = pr_graph_nodes(g), .n_tensors = pr_graph_tensors(g)};
@@ -192,9 +199,10 @@ pr_status pr_backward_part(pr_graph *g, pr_tid loss, pr_tid share, pr_error *err
     w.needs = pr_alloc(n, sizeof *w.needs);
     w.reaches = pr_alloc(n, sizeof *w.reaches);
     w.gradient = pr_alloc(n, sizeof *w.gradient);
+    w.kept = pr_alloc(n, sizeof *w.kept);
     w.again = pr_alloc(n, sizeof *w.again);
-    if (w.needs && w.reaches && w.gradient && w.again) {
-        walk_back(&w, loss, share);
+    if (w.needs && w.reaches && w.gradient && w.kept && w.again) {
+        walk_back(&w, loss, options);
         status = pr_graph_check(g, err);
     } else {
         status = pr_fail_memory(err, "the backward walk", n * sizeof *w.gradient);
@@ -202,6 +210,7 @@ pr_status pr_backward_part(pr_graph *g, pr_tid loss, pr_tid share, pr_error *err
     pr_free(w.needs);
     pr_free(w.reaches);
     pr_free(w.gradient);
+    pr_free(w.kept);
     pr_free(w.again);
     return status;
 }

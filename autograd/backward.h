@@ -15,8 +15,15 @@ extern "C" {
  * without a gradient, named with the tensor it stops) sticks to the graph and is returned. */
 pr_status pr_backward(pr_graph *g, pr_tid loss, pr_error *err);
 
-/* The same of share * loss; share is an input f32 (1), or 0 for 1. */
-pr_status pr_backward_part(pr_graph *g, pr_tid loss, pr_tid share, pr_error *err);
+typedef struct pr_backward_options {
+    pr_tid share; /* an input f32 (1) that the loss is multiplied by; 0: by 1 */
+    /* Keeps few values of the forward part, and computes the others again when they are needed: the
+     * same bits in less memory and more time. */
+    bool recompute;
+} pr_backward_options;
+
+pr_status pr_backward_with(pr_graph *g, pr_tid loss, const pr_backward_options *options,
+                           pr_error *err);
 
 #ifdef __cplusplus
 }

@@ -42,6 +42,7 @@ pr_status scene_open_trainer(scene *s, const scene_options *o, pr_error *err) {
     t.steps = SCENE_STEPS;
     t.seed = SEED;
     t.micro_batch = o->micro_batch;
+    t.recompute = o->recompute;
     s->g = pr_graph_new(s->model->store);
     if (!s->g) return pr_fail_memory(err, "a graph", 1);
     s->bert = pr_model_build(s->model, s->g);

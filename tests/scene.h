@@ -15,6 +15,7 @@ typedef struct scene_options {
     float clip;
     size_t batch; /* sentences */
     int64_t micro_batch;
+    bool recompute;
 } scene_options;
 
 /* The toy model of the kind, 2 threads, clipping at 1, batches of 8. */

@@ -50,6 +50,7 @@ pr_trainer *pr_trainer_new(pr_graph *g, pr_backend *backend, pr_tid loss,
         .seed = options->seed,
         .optimizer = {.adamw = options->adamw, .clip = options->clip},
         .parts = {.sentences = micro, .offsets = offsets},
+        .recompute = options->recompute,
     };
     t->optimizer.clock = t->clock;
     if (!micro) t->optimizer.loss = loss;
@@ -99,7 +100,9 @@ static pr_status emit(pr_trainer *t, pr_error *err) {
     bool parts = t->parts.sentences > 0;
     pr_status status = parts ? pr_parts_begin(&t->parts, t->g, err) : PR_OK;
     if (status == PR_OK) {
-        status = pr_backward_part(t->g, t->loss, parts ? t->parts.share : 0, err);
+        const pr_backward_options o = {.share = parts ? t->parts.share : 0,
+                                       .recompute = t->recompute};
+        status = pr_backward_with(t->g, t->loss, &o, err);
     }
     if (status == PR_OK && parts) status = pr_parts_emit(&t->parts, t->g, t->clock, err);
     if (status != PR_OK) return status;

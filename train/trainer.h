@@ -23,6 +23,7 @@ typedef struct pr_trainer_options {
      * gradients are added up and make one update, which is the whole batch's to rounding. 0: whole.
      */
     int64_t micro_batch;
+    bool recompute; /* pr_backward_options: the same bits, for less memory */
 } pr_trainer_options;
 
 /* AdamW and clipping as pr_optimizer_default; the rest zero. */

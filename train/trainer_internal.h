@@ -14,7 +14,7 @@ struct pr_trainer {
     int32_t n_rates, steps;
     uint64_t seed;
     uint64_t derived_for; /* the store's version */
-    bool derived;
+    bool derived, recompute;
     pr_plan *training, *evaluation;
     pr_parts parts;      /* of a batch, where batches are run so: training is a part's plan then */
     pr_plan *update;     /* and this the update's */
