@@ -74,9 +74,21 @@ def check_no_effects(tools):
         tools.run("finetune", *data, "--threads", threads, "--out", "b.gguf")
         assert tools.read("b.gguf") == plain, threads
     for more in (["--json"], ["--log", "l.jsonl"], ["--checkpoint", "c", "--save-every", "2"],
-                 ["--steps", "100"]):
+                 ["--steps", "100"], ["--recompute"], ["--memory", "10GB"]):
         tools.tune(*data, *more, "--out", "b.gguf")
         assert tools.read("b.gguf") == plain, more
+
+
+def check_memory(tools):
+    """What --memory chose is told; what is too little is refused before the first step."""
+    data = begin(tools)
+    out, _ = tools.tune(*data, "--memory", "10 GB")
+    assert re.search(r"^Within 10.0 GB: whole batches; [\d.]+ MB needed$", out, re.M), out
+    needed = float(re.search(r"([\d.]+) MB needed", out)[1])
+    out, _ = tools.tune(*data, "--memory", f"{needed - 0.1}MB", "--dry-run")
+    assert re.search(r"^Within [\d.]+ MB: \d+ texts? at a time.*; [\d.]+ MB needed$", out, re.M), out
+    tools.fails("finetune", *data, "--quiet", "--memory", "10MB", "--out", "o.gguf",
+                says=["10 MB of memory are too little: at least ", " MB are needed, with 1 text"])
 
 
 def check_collapse(tools):

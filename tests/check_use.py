@@ -39,8 +39,8 @@ def check_options(tools):
     assert options == [
         "task", "data", "train-file", "dev-file", "text", "text-b", "label", "max-length", "method",
         "learner", "size", "prime", "scale", "alpha", "retain", "prime-steps", "train", "freeze",
-        "epochs", "batch-size", "lr", "weight-decay", "warmup", "clip",
-        "dropout", "head-dropout", "seed", "steps", "threads", "out", "collapse", "checkpoint",
+        "epochs", "batch-size", "micro-batch", "recompute", "memory", "lr", "weight-decay", "warmup",
+        "clip", "dropout", "head-dropout", "seed", "steps", "threads", "precision", "out", "collapse", "checkpoint",
         "save-every", "resume", "log", "json", "quiet", "dry-run", "profile", "help",
         "version"]
     for shown in ("(5)", "(16)", "(2e-05)", "(0.01)", "(MODEL-tuned.gguf)", "(128)", "(all usable"):
@@ -104,6 +104,9 @@ def check_values(tools):
         for value in values:
             tools.wrong("finetune", "m.gguf", *FILES, f"--{option}", value,
                         says=[f"finetune: --{option} takes {expected}", f", found '{value}'"])
+    for limit in "x", "0", "-1", "4 apples", "1e30", "nan", "MB":
+        tools.wrong("finetune", "m.gguf", *FILES, "--memory", limit,
+                    says=f"--memory takes bytes, as in 400MB or 1.5GB, found '{limit}'")
     for option in "out", "log", "checkpoint", "resume", "task", "train-file", "text":
         tools.wrong("finetune", "m.gguf", f"--{option}=",
                     says=f"--{option} needs a value, found an empty one")

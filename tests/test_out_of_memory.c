@@ -123,7 +123,7 @@ static bool plan_and_predict(void *context) {
     pr_error err = {0};
     scene s;
     pr_phase_report phases[PR_MAX_PHASES];
-    int n;
+    int n = PR_MAX_PHASES;
     float *outputs = NULL;
     pr_finetune_options options = pr_finetune_default();
     alloc_fault_pause(true);

@@ -171,7 +171,7 @@ static void a_file_in_bf16_is_read_where_it_lies(void **state) {
         half[i] = pr_store_param(model->store, i)->half;
     pr_dataset *data = toy_data(8, 3);
     float *logits;
-    pr_finetune_predict(model, backend, data, 4, &logits, &err);
+    pr_finetune_predict(model, backend, data, 4, NULL, &logits, &err);
     assert_string_equal(err.message, "");
     for (int i = 0; i < n; i++) {
         const pr_param *p = pr_store_param(model->store, i);

@@ -70,6 +70,25 @@ static pr_status check_globs(const char *option, const cli_list *globs, const pr
     return PR_OK;
 }
 
+/* Chooses how to stay within --memory. */
+static pr_status fit(session *e, pr_error *err) {
+    settings *s = e->s;
+    size_t bytes;
+    char need[FORMAT_SIZE], limit[FORMAT_SIZE];
+    pr_status status =
+        pr_finetune_fit(e->model, e->backend, e->data.train, s->memory_bytes, &s->run, &bytes, err);
+    if (status != PR_OK || !e->text) return status;
+    int part = (int)pr_finetune_part(&s->run);
+    fprintf(e->text, "Within %s: ", format_bytes(limit, s->memory_bytes));
+    if (part)
+        fprintf(e->text, "%d text%s at a time", part, part == 1 ? "" : "s");
+    else
+        fprintf(e->text, "whole batches");
+    fprintf(e->text, "%s; %s needed\n", s->run.recompute ? ", the forward part computed twice" : "",
+            format_bytes(need, bytes));
+    return PR_OK;
+}
+
 /* Opens the model and its data and gives it the head and the method. */
 static pr_status prepare(session *e, pr_error *err) {
     settings *s = e->s;
@@ -96,7 +115,7 @@ static pr_status prepare(session *e, pr_error *err) {
         e->model->config.attention_dropout = (float)s->dropout;
     }
     if (s->head_dropout >= 0) e->model->config.head_dropout = (float)s->head_dropout;
-    return status;
+    return status == PR_OK && s->memory_bytes ? fit(e, err) : status;
 }
 
 static void tell_method(const session *e) {
@@ -237,7 +256,7 @@ static void print_phase(FILE *out, const pr_phase_report *p) {
 
 static pr_status dry_run(session *e, pr_error *err) {
     pr_phase_report phase[PR_MAX_PHASES];
-    int n = 0;
+    int n = PR_MAX_PHASES;
     size_t total, trained;
     tell_method(e);
     pr_status status =

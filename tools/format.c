@@ -35,6 +35,27 @@ const char *format_bytes(char out[FORMAT_SIZE], uint64_t bytes) {
     return scaled(out, (double)bytes, "B");
 }
 
+bool parse_bytes(const char *text, size_t *bytes) {
+    static const struct {
+        const char *unit;
+        double factor;
+    } units[] = {{"", 1},     {"B", 1},    {"kB", 1e3}, {"KB", 1e3},
+                 {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}};
+    char *end;
+    if (*text < '0' || *text > '9') return false; /* no sign, no "inf", no "nan" */
+    double value = strtod(text, &end);
+    while (*end == ' ')
+        end++;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(end, units[i].unit) != 0) continue;
+        value *= units[i].factor;
+        if (!(value >= 1 && value < 9e18)) return false;
+        *bytes = (size_t)value;
+        return true;
+    }
+    return false;
+}
+
 const char *format_flops(char out[FORMAT_SIZE], double flops) {
     return scaled(out, flops, "FLOP");
 }

@@ -3,6 +3,7 @@
 #ifndef FORMAT_H
 #define FORMAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +15,10 @@ const char *format_count(char out[FORMAT_SIZE], uint64_t n);
 
 /* "999 B", "51.2 MB", "1.07 GB": powers of 1,000, three digits. */
 const char *format_bytes(char out[FORMAT_SIZE], uint64_t bytes);
+
+/* The bytes that "400MB", "0.4 GB" or "400000000" names, as format_bytes writes them; false for
+ * anything else, or none. */
+bool parse_bytes(const char *text, size_t *bytes);
 
 /* "0.42 s", "41.3 s", "2 min 05 s", "3 h 20 min" */
 const char *format_seconds(char out[FORMAT_SIZE], double seconds);

@@ -5,6 +5,7 @@
 
 #include "backends/cpu.h"
 #include "graph/memory.h"
+#include "tools/format.h"
 #include "tools/paths.h"
 
 enum { MOST_STEPS = 1 << 30 };
@@ -62,6 +63,11 @@ static void add_training_options(cli_options *o, settings *s) {
             &s->micro_batch, 1, 65536);
     cli_shown(o, "all of it");
     cli_also(o, "micro_batch_size gradient_accumulation_steps");
+    cli_flag(o, "recompute", "compute the forward part twice, for less memory", &s->recompute);
+    cli_also(o, "gradient_checkpointing");
+    cli_text(o, "memory", "LIMIT", "choose micro-batches and recomputation to stay within: 400MB",
+             &s->memory);
+    cli_also(o, "max-memory memory-limit");
     cli_real(o, "lr", "RATE", "highest learning rate; it falls linearly to 0", &s->learning_rate, 0,
              10);
     cli_also(o, "learning-rate");
@@ -223,6 +229,9 @@ static void check_use(const cli_program *program, settings *s) {
         cli_wrong_use(program, "--%s and --quiet leave nothing to print: did you mean --json?",
                       s->dry_run ? "dry-run" : "profile");
     }
+    if (s->memory && !parse_bytes(s->memory, &s->memory_bytes)) {
+        cli_wrong_use(program, "--memory takes bytes, as in 400MB or 1.5GB, found '%s'", s->memory);
+    }
     if (s->dry_run && s->profile) {
         cli_wrong_use(program, "--dry-run makes no step that --profile could tell of");
     }
@@ -241,6 +250,7 @@ static void fill_run(settings *s) {
         .epochs = (int32_t)s->epochs,
         .batch_size = (int32_t)s->batch_size,
         .micro_batch = (int32_t)s->micro_batch,
+        .recompute = s->recompute,
         .learning_rate = s->learning_rate,
         .weight_decay = s->weight_decay,
         .warmup = s->warmup,

@@ -25,6 +25,9 @@ typedef struct settings {
     const char *out, *checkpoint, *resume, *log; /* NULL but for out: none */
     char *default_out;
     char *stop_checkpoint; /* where a run that is cut off leaves one if none was asked for */
+    const char *memory;    /* as typed */
+    size_t memory_bytes;   /* 0: no limit */
+    bool recompute;
     bool collapse, json, quiet, dry_run, profile;
     pr_finetune_options run;
     cli_options options;

@@ -86,6 +86,7 @@ static pr_status make_trainer(run *r, pr_backend *backend, pr_error *err) {
     t.steps = r->steps;
     t.seed = o->seed;
     t.micro_batch = pr_finetune_part(o);
+    t.recompute = o->recompute;
     r->trainer = pr_trainer_new(r->g, backend, r->bert.loss, &t, err);
     pr_free(rates);
     if (!r->trainer) return err->code;
@@ -379,15 +380,16 @@ pr_status pr_finetune_run(pr_model *model, pr_backend *backend, const pr_dataset
 /* ---- without training ---- */
 
 pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_dataset *train_set,
-                           const pr_finetune_options *options,
-                           pr_phase_report phases[PR_MAX_PHASES], int *n, pr_error *err) {
+                           const pr_finetune_options *options, pr_phase_report *phases, int *n,
+                           pr_error *err) {
     pr_error local = {.code = PR_OK};
     if (!err) err = &local;
     pr_finetune_result result = {0};
     run r = {.model = model, .train = train_set, .options = options, .result = &result};
     pr_status status = open_run(&r, backend, err);
+    int most = *n;
     *n = 0;
-    while (status == PR_OK && r.at.step < r.steps && *n < PR_MAX_PHASES) {
+    while (status == PR_OK && r.at.step < r.steps && *n < most) {
         status = set_flags(&r, phase_at(&r, r.at.step), err);
         if (status == PR_OK) status = prepare(&r, err);
         if (status != PR_OK) break;

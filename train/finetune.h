@@ -16,6 +16,7 @@ typedef struct pr_finetune_options {
     int32_t epochs;
     int32_t batch_size;
     int32_t micro_batch; /* sentences that are run at a time, for less memory; 0: the whole batch */
+    bool recompute;      /* the forward part is computed twice, for less memory and the same bits */
     double learning_rate;
     double weight_decay;
     double warmup; /* steps when 1 or more, a part of all steps when under 1 */
@@ -108,10 +109,10 @@ pr_status pr_finetune_run(pr_model *model, pr_backend *backend, const pr_dataset
 
 enum { PR_MAX_PHASES = 2 };
 
-/* Plans a run without making it (--dry-run). */
+/* Plans a run without making it: its first *n phases; *n becomes how many there are of those. */
 pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_dataset *train,
-                           const pr_finetune_options *options,
-                           pr_phase_report phases[PR_MAX_PHASES], int *n, pr_error *err);
+                           const pr_finetune_options *options, pr_phase_report *phases, int *n,
+                           pr_error *err);
 
 /* Any may be NULL. */
 typedef struct pr_predict_callbacks {
@@ -120,6 +121,13 @@ typedef struct pr_predict_callbacks {
     void (*batch)(void *context, const pr_step_report *report);
     pr_plan_watch watch; /* after each node: pr_trainer_watch */
 } pr_predict_callbacks;
+
+/* Sets micro_batch and recompute where they are not set, so that what is planned for the run, and
+ * some 40 MB beside it, stays within `limit` bytes: whole batches if that fits, else the largest
+ * half, quarter, ... of them, else all of it computed twice. *bytes is what the choice needs.
+ * PR_NO_MEMORY, saying what would do, when nothing fits. */
+pr_status pr_finetune_fit(pr_model *model, pr_backend *backend, const pr_dataset *train,
+                          size_t limit, pr_finetune_options *options, size_t *bytes, pr_error *err);
 
 /* The model on a data set, without training: outputs (rows, labels) f32, the logits, from pr_alloc;
  * the caller frees them. callbacks may be NULL. */
