@@ -136,6 +136,34 @@ static void a_loss_that_is_not_finite_is_named(void **state) {
     scene_close(&s);
 }
 
+static void offsets_that_are_none_are_refused(void **state) {
+    (void)state;
+    scene s;
+    open_in_parts(&s, PR_BERT, "learner", 3);
+    scene_step(&s, 0);
+    pr_feed feeds[PR_BERT_FEEDS];
+    pr_error err = {0};
+    float loss;
+    int n = scene_feed(&s, 1, feeds);
+    const int32_t shifts[] = {-1000, 1000};
+    for (int i = 0; i < 2; i++) {
+        s.batch.offsets[3] += shifts[i];
+        assert_int_equal(pr_trainer_step(s.trainer, s.batch.extent, feeds, n, &loss, &err),
+                         PR_BAD_ARGUMENT);
+        assert_says(err.message, "a batch in parts: sentence ");
+        s.batch.offsets[3] -= shifts[i];
+        err = (pr_error){0};
+    }
+    int kept = 0; /* without the offsets */
+    for (int i = 0; i < n; i++) {
+        if (feeds[i].input != s.bert.offsets) feeds[kept++] = feeds[i];
+    }
+    assert_int_equal(pr_trainer_step(s.trainer, s.batch.extent, feeds, kept, &loss, &err),
+                     PR_BAD_ARGUMENT);
+    assert_says(err.message, "a batch in parts: expected one input of offsets");
+    scene_close(&s);
+}
+
 /* ---- the op ---- */
 
 static const pr_op *ran;
@@ -245,6 +273,7 @@ int main(void) {
         cmocka_unit_test(parts_take_less_memory),
         cmocka_unit_test(a_flip_gives_gathered_gradients_back),
         cmocka_unit_test(a_loss_that_is_not_finite_is_named),
+        cmocka_unit_test(offsets_that_are_none_are_refused),
         cmocka_unit_test(parts_are_added_onto_the_first),
         cmocka_unit_test_teardown(threads_change_no_bit, scratch_empty),
         cmocka_unit_test_teardown(a_run_resumes_bit_for_bit, scratch_empty),

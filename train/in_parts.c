@@ -57,6 +57,14 @@ pr_status pr_trainer_prepare_in_parts(pr_trainer *t, pr_extent batch, pr_error *
     return pr_trainer_prepare_parts(t, batch, part, err);
 }
 
+/* Counts what a plan has just done towards the step. */
+static void count_cost(pr_trainer *t, const pr_plan *plan) {
+    double flops, bytes;
+    pr_plan_cost(plan, &flops, &bytes);
+    t->flops += flops;
+    t->bytes += bytes;
+}
+
 /* Runs a part; its share of the loss is added to *loss. */
 static pr_status run_part(pr_trainer *t, const pr_part *part, int64_t sentences, int n_feeds,
                           double *loss, pr_error *err) {
@@ -71,10 +79,7 @@ static pr_status run_part(pr_trainer *t, const pr_part *part, int64_t sentences,
         float *to = rows->buffer + (size_t)part->first_token * rows->width;
         status = pr_plan_fetch(plan, rows->dy, part->extent, to, err);
     }
-    double flops = 0, bytes = 0;
-    pr_plan_cost(plan, &flops, &bytes);
-    t->flops += flops;
-    t->bytes += bytes;
+    count_cost(t, plan);
     *loss += (double)value * (double)share;
     return status;
 }
@@ -103,10 +108,7 @@ static pr_status update_in_parts(pr_trainer *t, pr_extent batch, const pr_feed *
     }
     if (status == PR_OK) status = pr_plan_run(t->update, batch, err);
     if (status == PR_OK) status = pr_plan_fetch(t->update, t->factor, batch, factor, err);
-    double flops = 0, bytes = 0;
-    pr_plan_cost(t->update, &flops, &bytes);
-    t->flops += flops;
-    t->bytes += bytes;
+    count_cost(t, t->update);
     return status;
 }
 

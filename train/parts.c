@@ -89,13 +89,32 @@ pr_status pr_parts_reserve(pr_parts *p, int64_t tokens, pr_error *err) {
 
 /* ---- cutting ---- */
 
-/* The offsets among the feeds; NULL when there are none. */
+static int64_t lead_of(const pr_graph *g, pr_tid input) {
+    pr_shape shape = pr_graph_tensor(g, input)->shape;
+    return shape.n_dims ? shape.dim[0] : 0;
+}
+
+/* The offsets among the feeds; NULL when there are none, or several. */
 static const int32_t *find_offsets(const pr_graph *g, const pr_feed *feeds, int n) {
+    const int32_t *offsets = NULL;
     for (int i = 0; i < n; i++) {
-        const pr_tensor *t = pr_graph_tensor(g, feeds[i].input);
-        if (t->shape.n_dims == 1 && t->shape.dim[0] == PR_OFFSETS) return feeds[i].data;
+        if (lead_of(g, feeds[i].input) != PR_OFFSETS) continue;
+        if (offsets) return NULL;
+        offsets = feeds[i].data;
     }
-    return NULL;
+    return offsets;
+}
+
+/* The tokens of n sentences from `first` on; false when the offsets don't lie in the batch. */
+static bool cut_tokens(pr_parts *p, const int32_t *offsets, pr_extent batch, int64_t first,
+                       int64_t n, pr_part *part) {
+    int32_t from = offsets[first], to = offsets[first + n];
+    if (from < 0 || to < from || to > batch.tokens) return false;
+    part->first_token = from;
+    part->extent.tokens = to - from;
+    for (int64_t i = 0; i <= n; i++)
+        p->offsets[i] = offsets[first + i] - from;
+    return true;
 }
 
 /* Where the row of an input lies in its value for the whole batch. */
@@ -110,22 +129,21 @@ pr_status pr_parts_cut(pr_parts *p, const pr_graph *g, pr_extent batch, const pr
                        int n_feeds, int64_t first, pr_part *part, pr_error *err) {
     int64_t n = batch.sentences - first < p->sentences ? batch.sentences - first : p->sentences;
     const int32_t *offsets = find_offsets(g, feeds, n_feeds);
-    if (n_feeds > PR_MOST_FEEDS || (batch.tokens && !offsets)) {
-        return pr_fail(err, PR_BAD_ARGUMENT,
-                       "a batch is run in parts by its sentences' offsets, of at most %d inputs",
-                       PR_MOST_FEEDS);
-    }
     *part =
         (pr_part){.first_sentence = first, .extent = {.sentences = n, .longest = batch.longest}};
-    if (offsets) {
-        part->first_token = offsets[first];
-        part->extent.tokens = offsets[first + n] - offsets[first];
-        for (int64_t i = 0; i <= n; i++)
-            p->offsets[i] = offsets[first + i] - offsets[first];
+    if (n_feeds > PR_MOST_FEEDS || (batch.tokens && !offsets)) {
+        return pr_fail(err, PR_BAD_ARGUMENT,
+                       "a batch in parts: expected one input of offsets, and at most %d in all",
+                       PR_MOST_FEEDS);
+    }
+    if (offsets && !cut_tokens(p, offsets, batch, first, n, part)) {
+        return pr_fail(err, PR_BAD_ARGUMENT,
+                       "a batch in parts: sentence %lld lies outside its %lld tokens",
+                       (long long)first, (long long)batch.tokens);
     }
     for (int i = 0; i < n_feeds; i++) {
         const pr_tensor *t = pr_graph_tensor(g, feeds[i].input);
-        int64_t lead = t->shape.n_dims ? t->shape.dim[0] : 0;
+        int64_t lead = lead_of(g, feeds[i].input);
         const void *data = lead == PR_TOKENS      ? from_row(t, feeds[i].data, part->first_token)
                            : lead == PR_SENTENCES ? from_row(t, feeds[i].data, first)
                            : lead == PR_OFFSETS   ? p->offsets

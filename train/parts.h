@@ -46,7 +46,8 @@ pr_status pr_parts_emit(pr_parts *parts, pr_graph *g, pr_tid clock, pr_error *er
 pr_status pr_parts_reserve(pr_parts *parts, int64_t tokens, pr_error *err);
 
 /* The part that begins with sentence `first`: every feed cut by its input's leading dimension.
- * PR_BAD_ARGUMENT when tokens are fed and no offsets. It is good until the next call. */
+ * PR_BAD_ARGUMENT when tokens are fed and not one input of offsets, or offsets that are none. It is
+ * good until the next call. */
 pr_status pr_parts_cut(pr_parts *parts, const pr_graph *g, pr_extent batch, const pr_feed *feeds,
                        int n_feeds, int64_t first, pr_part *part, pr_error *err);
 
