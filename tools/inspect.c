@@ -179,19 +179,21 @@ static pr_status inspect(const char *path, const char *match, bool graph, pr_err
 /* What bounds a step of training here. */
 static pr_status inspect_machine(bool json, int threads, pr_error *err) {
     machine_speed speed;
-    char flops[FORMAT_SIZE], bytes[FORMAT_SIZE];
+    char flops[FORMAT_SIZE], bf16[FORMAT_SIZE], bytes[FORMAT_SIZE];
     pr_backend *backend = pr_cpu_new(threads, err);
     if (!backend) return err->code;
     pr_status status = machine_measure(backend, &speed, err);
     if (status == PR_OK && json) {
-        printf("{\"threads\": %d, \"flops\": %.4g, \"bytes\": %.4g, \"kernels\": \"%s\"}\n",
-               backend->threads, speed.flops, speed.bytes, speed.kernels);
+        printf("{\"threads\": %d, \"flops\": %.4g, \"bf16_flops\": %.4g, \"bytes\": %.4g, "
+               "\"kernels\": \"%s\"}\n",
+               backend->threads, speed.flops, speed.bf16_flops, speed.bytes, speed.kernels);
     } else if (status == PR_OK) {
-        printf(
-            "%d thread%s: products of matrices %s a second (OpenBLAS's kernels for %s), memory %s "
-            "a second\n",
-            backend->threads, backend->threads == 1 ? "" : "s", format_flops(flops, speed.flops),
-            speed.kernels, format_bytes(bytes, (size_t)speed.bytes));
+        printf("%d thread%s: products of matrices %s a second (OpenBLAS's kernels for %s)",
+               backend->threads, backend->threads == 1 ? "" : "s", format_flops(flops, speed.flops),
+               speed.kernels);
+        if (speed.bf16_flops > 0)
+            printf(", in bf16 %s a second", format_flops(bf16, speed.bf16_flops));
+        printf(", memory %s a second\n", format_bytes(bytes, (size_t)speed.bytes));
     }
     pr_backend_free(backend);
     return status;

@@ -5,7 +5,9 @@
 #include <math.h>
 
 #include "backends/gemm.h"
+#include "backends/gemm_bf16.h"
 #include "backends/parallel.h"
+#include "graph/bf16.h"
 #include "graph/memory.h"
 #include "tools/progress.h"
 
@@ -33,6 +35,40 @@ static pr_status time_product(const pr_backend *backend, const float *a, const f
         *seconds = fmin(*seconds, progress_now() - start);
     }
     return PR_OK;
+}
+
+static double time_bf16_product(const pr_backend *backend, const float *a, const uint16_t *b,
+                                float *c, void *workspace) {
+    const pr_gemm_bf16 product = {
+        .a = a, .b = b, .c = c, .m = SIDE, .n = SIDE, .k = SIDE, .alpha = 1.0f};
+    double seconds = DBL_MAX;
+    for (int go = 0; go < GOES; go++) {
+        double start = progress_now();
+        pr_gemm_bf16_run(backend, &product, workspace);
+        seconds = fmin(seconds, progress_now() - start);
+    }
+    return seconds;
+}
+
+static pr_status measure_bf16_products(pr_backend *backend, double *flops, pr_error *err) {
+    const size_t n = (size_t)SIDE * SIDE, bytes = pr_gemm_bf16_workspace(backend, SIDE, SIDE);
+    if (!backend->fast_bf16) return PR_OK;
+    float *x = pr_alloc(2 * n, sizeof *x);
+    uint16_t *half = pr_alloc(n, sizeof *half);
+    void *workspace = backend->alloc(backend, bytes);
+    pr_status status = PR_OK;
+    if (x && half && workspace) {
+        fill(x, n);
+        for (size_t i = 0; i < n; i++)
+            half[i] = pr_bf16_from_f32(x[i]);
+        *flops = 2.0 * SIDE * SIDE * SIDE / time_bf16_product(backend, x, half, x + n, workspace);
+    } else {
+        status = pr_fail_memory(err, "matrices", 3 * n * sizeof *x);
+    }
+    pr_free(x);
+    pr_free(half);
+    backend->free(backend, workspace, bytes);
+    return status;
 }
 
 static pr_status measure_products(const pr_backend *backend, double *flops, pr_error *err) {
@@ -95,5 +131,6 @@ static pr_status measure_memory(const pr_backend *backend, double *bytes, pr_err
 pr_status machine_measure(pr_backend *backend, machine_speed *speed, pr_error *err) {
     *speed = (machine_speed){.kernels = openblas_get_corename()};
     pr_status status = measure_products(backend, &speed->flops, err);
+    if (status == PR_OK) status = measure_bf16_products(backend, &speed->bf16_flops, err);
     return status == PR_OK ? measure_memory(backend, &speed->bytes, err) : status;
 }

@@ -6,11 +6,12 @@
 
 typedef struct machine_speed {
     double flops;        /* floating-point operations a second in large products of matrices */
+    double bf16_flops;   /* the same where one factor is bf16; 0 where that is no faster */
     double bytes;        /* a second, read and written, in memory that no cache holds */
     const char *kernels; /* the processor that OpenBLAS's kernels are for; OpenBLAS's own text */
 } machine_speed;
 
-/* Measures both with the backend's threads, each the best of several goes; takes some seconds. */
+/* Measures them with the backend's threads, each the best of several goes; takes some seconds. */
 pr_status machine_measure(pr_backend *backend, machine_speed *speed, pr_error *err);
 
 #endif

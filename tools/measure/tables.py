@@ -34,7 +34,10 @@ class Measured:
         self.case, self.medians = case, found["medians"]
         self.primer, self.profile = self.medians[PRIMER], found.get("profile")
         p = self.primer
-        self.bound = p["mean_flops"] / machine["flops"] + p["mean_bytes"] / machine["bytes"]
+        # As if all products had a bf16 factor: those with trained weights are f32.
+        bf16 = "bf16" in case.ours and machine.get("bf16_flops")
+        self.bound = (p["mean_flops"] / (machine["bf16_flops"] if bf16 else machine["flops"])
+                      + p["mean_bytes"] / machine["bytes"])
         self.of_bound = Figure(p["median_step_s"] / self.bound, 2, most=cases.MOST_STEP_OF_BOUND)
         self.memory = Figure(p["peak_rss_gb"], 3, most=case.memory)
         self.beyond = Figure(p["peak_rss_gb"] - p["planned_bytes"] / 1e9, 3,
@@ -116,8 +119,11 @@ def beside_bound(measured, threads):
 
 
 def speeds(machine):
+    bf16 = machine.get("bf16_flops")
     return (f"The machine: products of matrices {machine['flops'] / 1e9:.0f} GFLOP/s (OpenBLAS's "
-            f"kernels for {machine['kernels']}), memory {machine['bytes'] / 1e9:.1f} GB/s")
+            f"kernels for {machine['kernels']}), " + (f"in bf16 {bf16 / 1e9:.0f} GFLOP/s, "
+                                                      if bf16 else "")
+            + f"memory {machine['bytes'] / 1e9:.1f} GB/s")
 
 
 # ---- where the time goes ----
