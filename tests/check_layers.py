@@ -108,6 +108,17 @@ class Tree:
                     self.breach(path, line, f"PR_VECTOR function '{name}' is in {seen[name]} too")
                 seen[name] = path
 
+    def check_guards(self, sources):
+        """Whoever includes one of two headers with the same guard does not get the other."""
+        seen = {}
+        for path, source in sources.items():
+            guard = re.search(r"^#ifndef (\w+_H)$", source, re.M) if path.endswith(".h") else None
+            if not guard:
+                continue
+            if guard.group(1) in seen:
+                self.breach(path, 1, f"the guard {guard.group(1)} is {seen[guard.group(1)]}'s too")
+            seen[guard.group(1)] = path
+
     def check(self):
         self.check_top()
         sources = {}
@@ -124,6 +135,7 @@ class Tree:
                 sources[path] = text
                 self.check_source(path, text)
         self.check_vectors(sources)
+        self.check_guards(sources)
         return len(sources)
 
 
