@@ -14,10 +14,11 @@ extern "C" {
 
 /* c = alpha op(a) op(b) + bias + onto; c (m, n), row-major without gaps, as all the others. */
 typedef struct pr_gemm {
-    const float *a;    /* (m, k), or (k, m) where transpose_a */
-    const float *b;    /* (k, n), or (n, k) where transpose_b */
-    const float *bias; /* (n), added to every row, or NULL */
-    const float *onto; /* (m, n), or NULL; may be c itself */
+    const float *a;       /* (m, k), or (k, m) where transpose_a */
+    const float *b;       /* (k, n), or (n, k) where transpose_b */
+    const uint16_t *half; /* b in bf16 instead, for pr_gemm_bf16_run; else NULL */
+    const float *bias;    /* (n), added to every row, or NULL */
+    const float *onto;    /* (m, n), or NULL; may be c itself */
     float *c;
     int64_t m, n, k;
     float alpha;

@@ -20,7 +20,7 @@ enum {
 };
 
 typedef struct job {
-    const pr_gemm_bf16 *g;
+    const pr_gemm *g;
     uint32_t *a;      /* (m, pairs): g->a in bf16 */
     uint32_t *panels; /* a thread's: (2, pairs, PR_LANES) */
     int64_t pairs;    /* of k, the last one's second half 0 where k is odd */
@@ -66,11 +66,11 @@ PR_VECTOR static void round_rows(const void *context, int64_t begin, int64_t end
 /* Both panels of b (k, n): lane l of panel p is column `column` + 16 p + l, zero past n. */
 PR_VECTOR static void pack_columns(const job *j, int64_t column, uint32_t *panels) {
     static const uint16_t zeros[COLUMNS] = {0};
-    const pr_gemm_bf16 *g = j->g;
+    const pr_gemm *g = j->g;
     int64_t some = g->n - column < COLUMNS ? g->n - column : COLUMNS;
     uint16_t edge[2][COLUMNS] = {{0}, {0}};
     for (int64_t x = 0; x < j->pairs; x++) {
-        const uint16_t *upper = g->b + 2 * x * g->n + column;
+        const uint16_t *upper = g->half + 2 * x * g->n + column;
         const uint16_t *lower = 2 * x + 1 < g->k ? upper + g->n : zeros;
         if (some < COLUMNS) {
             memcpy(edge[0], upper, (size_t)some * sizeof *upper);
@@ -87,8 +87,8 @@ PR_VECTOR static void pack_columns(const job *j, int64_t column, uint32_t *panel
 }
 
 /* Pair x of a row of b (n, k). */
-static inline uint32_t pair_of(const pr_gemm_bf16 *g, int64_t row, int64_t x) {
-    const uint16_t *from = g->b + row * g->k + 2 * x;
+static inline uint32_t pair_of(const pr_gemm *g, int64_t row, int64_t x) {
+    const uint16_t *from = g->half + row * g->k + 2 * x;
     return from[0] | (2 * x + 1 < g->k ? (uint32_t)from[1] << 16 : 0);
 }
 
@@ -103,7 +103,7 @@ static void pack_rows(const job *j, int64_t row, int64_t from, uint32_t *panel) 
 /* ---- tiles ---- */
 
 /* What is left to do with a row of sums, (some) of them. */
-PR_INLINE void finish_row(const pr_gemm_bf16 *g, int64_t row, int64_t column, int64_t some,
+PR_INLINE void finish_row(const pr_gemm *g, int64_t row, int64_t column, int64_t some,
                           const float *sum) {
     float *c = g->c + row * g->n + column;
     const float *onto = g->onto ? g->onto + row * g->n + column : NULL;
@@ -114,7 +114,7 @@ PR_INLINE void finish_row(const pr_gemm_bf16 *g, int64_t row, int64_t column, in
     }
 }
 
-PR_INLINE void finish_tile(const pr_gemm_bf16 *g, int64_t row, int rows, int64_t column,
+PR_INLINE void finish_tile(const pr_gemm *g, int64_t row, int rows, int64_t column,
                            const float (*sum)[COLUMNS]) {
     int64_t some = g->n - column < COLUMNS ? g->n - column : COLUMNS;
     for (int r = 0; r < rows; r++) {
@@ -186,12 +186,12 @@ FAST static inline void transpose(__m512i r[16]) {
 
 /* As pack_rows, for the whole blocks of 16 pairs; returns how many pairs those are. */
 FAST static int64_t pack_rows_fast(const job *j, int64_t row, uint32_t *panel) {
-    const pr_gemm_bf16 *g = j->g;
+    const pr_gemm *g = j->g;
     int64_t whole = row + PR_LANES <= g->n ? g->k / 2 / PR_LANES * PR_LANES : 0;
     for (int64_t x = 0; x < whole; x += PR_LANES) {
         __m512i r[16];
         for (int l = 0; l < 16; l++)
-            r[l] = _mm512_loadu_si512(g->b + (row + l) * g->k + 2 * x);
+            r[l] = _mm512_loadu_si512(g->half + (row + l) * g->k + 2 * x);
         transpose(r);
         for (int l = 0; l < 16; l++)
             _mm512_storeu_si512(panel + (x + l) * PR_LANES, r[l]);
@@ -311,7 +311,7 @@ static void run_tile(const void *context, int64_t task, int thread) {
         multiply_plain(j, row, rows, column, panels);
 }
 
-void pr_gemm_bf16_run(const pr_backend *backend, const pr_gemm_bf16 *g, void *workspace) {
+void pr_gemm_bf16_run(const pr_backend *backend, const pr_gemm *g, void *workspace) {
     job j = {.g = g, .a = workspace, .pairs = (g->k + 1) / 2, .fast = backend->fast_bf16};
     j.panels = j.a + pr_panel_width(g->m * j.pairs);
     j.row_tiles = (g->m + ROW_TILE - 1) / ROW_TILE;

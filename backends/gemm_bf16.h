@@ -7,23 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "graph/backend.h"
+#include "backends/gemm.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* c = alpha a op(b) + bias + onto; c (m, n), row-major without gaps, as all the others. */
-typedef struct pr_gemm_bf16 {
-    const float *a;    /* (m, k) */
-    const uint16_t *b; /* bf16: (k, n), or (n, k) where transpose_b */
-    const float *bias; /* (n), added to every row, or NULL */
-    const float *onto; /* (m, n), or NULL; may be c itself */
-    float *c;
-    int64_t m, n, k;
-    float alpha;
-    bool transpose_b;
-} pr_gemm_bf16;
 
 /* Whether this processor multiplies bf16 itself (AVX512_BF16), twice as fast as f32. Without it
  * products come out the same to rounding, slower than f32's. */
@@ -32,8 +20,9 @@ bool pr_gemm_bf16_is_fast(void);
 /* Bytes that a product of (m, k) by (k, n) needs beside its factors. */
 size_t pr_gemm_bf16_workspace(const pr_backend *backend, int64_t m, int64_t k);
 
-/* workspace: pr_gemm_bf16_workspace bytes. backend->fast_bf16 says which instructions to use. */
-void pr_gemm_bf16_run(const pr_backend *backend, const pr_gemm_bf16 *product, void *workspace);
+/* The product by its `half`, a not transposed. workspace: pr_gemm_bf16_workspace bytes.
+ * backend->fast_bf16 says which instructions to use. */
+void pr_gemm_bf16_run(const pr_backend *backend, const pr_gemm *product, void *workspace);
 
 #ifdef __cplusplus
 }

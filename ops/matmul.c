@@ -71,29 +71,13 @@ static size_t workspace(const pr_call *c) {
     return pr_gemm_bf16_workspace(c->backend, e.m, e.k);
 }
 
-static pr_status matmul_bf16(const pr_call *c, extents e) {
-    const pr_gemm_bf16 product = {
-        .a = c->in[A].data,
-        .b = c->in[B].data,
-        .bias = c->in[BIAS].data,
-        .onto = c->in[ONTO].data,
-        .c = c->out[0].data,
-        .m = e.m,
-        .n = e.n,
-        .k = e.k,
-        .alpha = c->attr.f[0],
-        .transpose_b = (c->attr.i[0] & PR_TRANSPOSE_B) != 0,
-    };
-    pr_gemm_bf16_run(c->backend, &product, c->workspace);
-    return PR_OK;
-}
-
 static pr_status matmul_cpu(const pr_call *c) {
     extents e = extents_of(c->in[A].shape, c->in[B].shape, c->attr.i[0]);
-    if (c->in[B].dtype == PR_BF16) return matmul_bf16(c, e);
-    pr_gemm product = {
+    bool bf16 = c->in[B].dtype == PR_BF16;
+    const pr_gemm product = {
         .a = c->in[A].data,
-        .b = c->in[B].data,
+        .b = bf16 ? NULL : c->in[B].data,
+        .half = bf16 ? c->in[B].data : NULL,
         .bias = c->in[BIAS].data,
         .onto = c->in[ONTO].data,
         .c = c->out[0].data,
@@ -104,7 +88,9 @@ static pr_status matmul_cpu(const pr_call *c) {
         .transpose_a = (c->attr.i[0] & PR_TRANSPOSE_A) != 0,
         .transpose_b = (c->attr.i[0] & PR_TRANSPOSE_B) != 0,
     };
-    return pr_gemm_run(c->backend, &product, c->err);
+    if (!bf16) return pr_gemm_run(c->backend, &product, c->err);
+    pr_gemm_bf16_run(c->backend, &product, c->workspace);
+    return PR_OK;
 }
 
 /* Where op() transposes a factor, its gradient is made transposed too: dA' rather than dA. */

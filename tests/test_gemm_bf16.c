@@ -30,15 +30,15 @@ static float *product(const float *from, bool transpose_b, int threads, bool fas
     backend->fast_bf16 &= fast;
     float *c = calloc(M * N, sizeof *c);
     void *workspace = backend->alloc(backend, pr_gemm_bf16_workspace(backend, M, K));
-    const pr_gemm_bf16 g = {.a = from,
-                            .b = b,
-                            .bias = bias,
-                            .c = c,
-                            .m = M,
-                            .n = N,
-                            .k = K,
-                            .alpha = 0.5f,
-                            .transpose_b = transpose_b};
+    const pr_gemm g = {.a = from,
+                       .half = b,
+                       .bias = bias,
+                       .c = c,
+                       .m = M,
+                       .n = N,
+                       .k = K,
+                       .alpha = 0.5f,
+                       .transpose_b = transpose_b};
     pr_gemm_bf16_run(backend, &g, workspace);
     backend->free(backend, workspace, pr_gemm_bf16_workspace(backend, M, K));
     pr_backend_free(backend);

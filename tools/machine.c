@@ -39,8 +39,8 @@ static pr_status time_product(const pr_backend *backend, const float *a, const f
 
 static double time_bf16_product(const pr_backend *backend, const float *a, const uint16_t *b,
                                 float *c, void *workspace) {
-    const pr_gemm_bf16 product = {
-        .a = a, .b = b, .c = c, .m = SIDE, .n = SIDE, .k = SIDE, .alpha = 1.0f};
+    const pr_gemm product = {
+        .a = a, .half = b, .c = c, .m = SIDE, .n = SIDE, .k = SIDE, .alpha = 1.0f};
     double seconds = DBL_MAX;
     for (int go = 0; go < GOES; go++) {
         double start = progress_now();
