@@ -5,7 +5,7 @@
 #ifndef PR_SIMD_H
 #define PR_SIMD_H
 
-#include <stdint.h>
+#include "graph/bits.h"
 
 #if defined(__x86_64__) && !defined(__CUDACC__)
 #define PR_VECTOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -15,22 +15,6 @@
 
 /* For what PR_VECTOR functions call: only what is inlined is compiled for their level. */
 #define PR_INLINE static inline __attribute__((always_inline))
-
-static inline float pr_bits_float(uint32_t bits) {
-    union {
-        uint32_t u;
-        float f;
-    } both = {.u = bits};
-    return both.f;
-}
-
-static inline uint32_t pr_float_bits(float f) {
-    union {
-        float f;
-        uint32_t u;
-    } both = {.f = f};
-    return both.u;
-}
 
 /* e^x to 2 units in the last place without a branch: x is held to [-87.3, 88.0], so that results
  * stay normal numbers; e^x = 2^n e^r with |r| <= ln 2 / 2, e^r by Cephes' polynomial (expf). */

@@ -10,19 +10,13 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "model files are little-endian");
 
-static float float_of_bits(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* IEEE 754 binary16: sign 1, exponent 5 (bias 15), fraction 10. */
 static float f32_from_f16(uint16_t half) {
     uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
     uint32_t exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
     if (exponent == 0x1f) /* infinite, NaN */
-        return float_of_bits(sign | 0x7f800000u | fraction << 13);
-    if (exponent != 0) return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
+        return pr_bits_float(sign | 0x7f800000u | fraction << 13);
+    if (exponent != 0) return pr_bits_float(sign | (exponent + 112) << 23 | fraction << 13);
     float magnitude = (float)fraction * 0x1p-24f; /* subnormal: exact in f32 */
     return sign ? -magnitude : magnitude;
 }
