@@ -26,8 +26,7 @@ static pr_status infer(pr_infer *c) {
     if (!pr_rule_rank(c, OFFSETS, "offsets", PR_I32, 1) || !pr_rule_rank(c, K, "k", PR_F32, 2)) {
         return PR_BAD_GRAPH;
     }
-    bool one = q.dim[0] == pr_rule_sentences(c->in[OFFSETS]); /* query a sentence */
-    pr_shape keys = pr_shape_2(one ? c->in[K].dim[0] : q.dim[0], q.dim[1]);
+    pr_shape keys = pr_keys_beside(q, c->in[K], c->in[OFFSETS]);
     if (!pr_rule_shape(c, K, "k", PR_F32, keys) || !pr_rule_shape(c, V, "v", PR_F32, keys)) {
         return PR_BAD_GRAPH;
     }

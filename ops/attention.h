@@ -9,6 +9,7 @@
 #include "backends/philox.h"
 #include "backends/simd.h"
 #include "graph/graph.h"
+#include "ops/rule.h"
 
 enum { PR_QUERY_BLOCK = 48 }; /* rows of scores drawn at once */
 
@@ -21,6 +22,12 @@ typedef struct pr_head {
     int64_t d;
     float scale; /* 1 / sqrt(size) */
 } pr_head;
+
+/* The shape that k and v have beside q: a row a token, also where q has one a sentence. */
+static inline pr_shape pr_keys_beside(pr_shape q, pr_shape k, pr_shape offsets) {
+    bool one = q.dim[0] == pr_rule_sentences(offsets);
+    return pr_shape_2(one ? k.dim[0] : q.dim[0], q.dim[1]);
+}
 
 /* Attention's dropout in one sentence; threshold 0 drops nothing. */
 typedef struct pr_drop {

@@ -21,8 +21,7 @@ static pr_status infer(pr_infer *c) {
     if (!pr_rule_rank(c, Q, label[Q], PR_F32, 2)) return PR_BAD_GRAPH;
     if (!pr_rule_rank(c, OFFSETS, label[OFFSETS], PR_I32, 1)) return PR_BAD_GRAPH;
     if (!pr_rule_rank(c, K, label[K], PR_F32, 2)) return PR_BAD_GRAPH;
-    bool one = q.dim[0] == pr_rule_sentences(c->in[OFFSETS]); /* query a sentence */
-    pr_shape keys = pr_shape_2(one ? c->in[K].dim[0] : q.dim[0], q.dim[1]);
+    pr_shape keys = pr_keys_beside(q, c->in[K], c->in[OFFSETS]);
     for (int k = K; k < INPUTS; k++) {
         if (k == OFFSETS || k == RNG) continue;
         pr_shape shape = k == LSE ? pr_shape_2(q.dim[0], c->attr.i[0]) : k <= V ? keys : q;
