@@ -277,6 +277,21 @@ void pr_store_release_pages(const pr_store *store, const void *data, size_t byte
     if (store->release) store->release(store->context, data, bytes);
 }
 
+void pr_store_reads_sparsely(pr_store *store, int index, bool sparse) {
+    if (has(store, index)) store->entry[index].sparse = sparse;
+}
+
+void pr_store_release_sparse(const pr_store *store) {
+    for (int i = 0; i < store->n; i++) {
+        const pr_store_entry *e = &store->entry[i];
+        if (!e->sparse) continue;
+        if (e->mapped && e->p.data == e->mapped)
+            pr_store_release_pages(store, e->mapped, e->p.bytes);
+        if (e->mapped_half && e->p.half == e->mapped_half)
+            pr_store_release_pages(store, e->mapped_half, e->p.bytes / 2);
+    }
+}
+
 pr_status pr_store_require_grad(pr_store *store, const char *pattern, bool on, pr_error *err) {
     bool any = false, changed = false;
     for (int i = 0; i < store->n; i++) {

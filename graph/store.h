@@ -103,6 +103,12 @@ void pr_store_on_release(pr_store *store, pr_store_release release, void *contex
 /* Tells it so of bytes that somebody else read in a parameter's mapping. */
 void pr_store_release_pages(const pr_store *store, const void *data, size_t bytes);
 
+/* Says whether all that read a parameter look up a few of its rows only. */
+void pr_store_reads_sparsely(pr_store *store, int index, bool sparse);
+/* Gives back the pages of such parameters that still stand in their mapping: a row that is looked
+ * up brings its neighbours into memory with it, and soon the whole table would be there. */
+void pr_store_release_sparse(const pr_store *store);
+
 /* Sets requires-grad of every parameter whose name matches the pattern (pr_glob), and counts the
  * version up if any changed. This is all there is to a flip. PR_BAD_ARGUMENT when nothing matches.
  */

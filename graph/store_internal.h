@@ -10,6 +10,7 @@ typedef struct pr_store_entry {
     bool trains;    /* as memory stands; p.require_grad is what it is asked to be */
     bool protected; /* p.data is owned and read-only */
     pr_keep keep;
+    bool sparse;     /* few rows are read at a time */
     bool half_owned; /* p.half is the store's own */
     /* Its values as they were added, in memory that stays; NULL once they are no longer its own. */
     const float *mapped;

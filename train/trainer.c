@@ -293,6 +293,7 @@ pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds,
         return name_fault(t, t->training, extent, feeds, n_feeds, err);
     }
     t->steps++;
+    pr_store_release_sparse(t->store);
     return PR_OK;
 }
 
@@ -309,6 +310,7 @@ static pr_status evaluate(pr_trainer *t, pr_tid wanted, pr_extent extent, const 
         status = pr_trainer_feed_all(t, t->evaluation, extent, feeds, n_feeds, err);
     if (status == PR_OK) status = pr_plan_run(t->evaluation, extent, err);
     if (status == PR_OK) status = pr_plan_fetch(t->evaluation, wanted, extent, out, err);
+    pr_store_release_sparse(t->store);
     return status;
 }
 
