@@ -16,8 +16,18 @@
 enum {
     COLUMNS = 2 * PR_LANES, /* of a tile: two panels */
     ROWS = 12,              /* that are summed at once: with COLUMNS they fill the registers */
-    ROW_TILE = 384          /* the most rows of a task, which packs b for them */
+    ROW_TILE = 384,         /* the most rows of a task, which packs b for them */
+    LINE = 64,              /* bytes that come from memory at once */
+    CHUNK = 8               /* pairs between two looks ahead */
 };
+
+/* The part of b that a thread will pack next, fetched from memory while it multiplies. */
+typedef struct ahead {
+    const char *line; /* the next one to fetch */
+    int64_t stride;   /* bytes from one to the next */
+    int64_t lines;    /* still to fetch */
+    int64_t at_once;  /* of them, every CHUNK pairs */
+} ahead;
 
 typedef struct job {
     const pr_gemm *g;
@@ -25,6 +35,7 @@ typedef struct job {
     uint32_t *panels; /* a thread's: (2, pairs, PR_LANES) */
     int64_t pairs;    /* of k, the last one's second half 0 where k is odd */
     int64_t row_tiles;
+    int threads;
     bool fast;
 } job;
 
@@ -199,16 +210,24 @@ FAST static int64_t pack_rows_fast(const job *j, int64_t row, uint32_t *panel) {
     return whole;
 }
 
-FAST static inline __attribute__((always_inline)) void sum_fast(int rows, int64_t pairs,
-                                                                const uint32_t *a,
-                                                                const uint32_t *panels,
-                                                                float (*sum)[COLUMNS]) {
+PR_INLINE void fetch(ahead *next) {
+    for (int64_t i = 0; i < next->at_once && next->lines > 0; i++, next->lines--) {
+        __builtin_prefetch(next->line);
+        __builtin_prefetch(next->line + LINE - 1); /* the same one, or where b is not aligned two */
+        next->line += next->stride;
+    }
+}
+
+FAST static inline __attribute__((always_inline)) void
+sum_fast(int rows, int64_t pairs, const uint32_t *a, const uint32_t *panels, float (*sum)[COLUMNS],
+         ahead *next) {
     const uint32_t *second = panels + pairs * PR_LANES;
     __m512 s[ROWS][2];
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
         s[r][0] = s[r][1] = _mm512_setzero_ps();
     for (int64_t x = 0; x < pairs; x++) {
+        if (x % CHUNK == 0) fetch(next);
         __m512bh b0 = (__m512bh)_mm512_loadu_si512(panels + x * PR_LANES);
         __m512bh b1 = (__m512bh)_mm512_loadu_si512(second + x * PR_LANES);
 #pragma GCC unroll 12
@@ -227,52 +246,52 @@ FAST static inline __attribute__((always_inline)) void sum_fast(int rows, int64_
 
 /* Each number of rows its own unrolled loop. */
 FAST static void sum_some_fast(int rows, int64_t pairs, const uint32_t *a, const uint32_t *panels,
-                               float (*sum)[COLUMNS]) {
+                               float (*sum)[COLUMNS], ahead *next) {
     switch (rows) {
     case 1:
-        sum_fast(1, pairs, a, panels, sum);
+        sum_fast(1, pairs, a, panels, sum, next);
         break;
     case 2:
-        sum_fast(2, pairs, a, panels, sum);
+        sum_fast(2, pairs, a, panels, sum, next);
         break;
     case 3:
-        sum_fast(3, pairs, a, panels, sum);
+        sum_fast(3, pairs, a, panels, sum, next);
         break;
     case 4:
-        sum_fast(4, pairs, a, panels, sum);
+        sum_fast(4, pairs, a, panels, sum, next);
         break;
     case 5:
-        sum_fast(5, pairs, a, panels, sum);
+        sum_fast(5, pairs, a, panels, sum, next);
         break;
     case 6:
-        sum_fast(6, pairs, a, panels, sum);
+        sum_fast(6, pairs, a, panels, sum, next);
         break;
     case 7:
-        sum_fast(7, pairs, a, panels, sum);
+        sum_fast(7, pairs, a, panels, sum, next);
         break;
     case 8:
-        sum_fast(8, pairs, a, panels, sum);
+        sum_fast(8, pairs, a, panels, sum, next);
         break;
     case 9:
-        sum_fast(9, pairs, a, panels, sum);
+        sum_fast(9, pairs, a, panels, sum, next);
         break;
     case 10:
-        sum_fast(10, pairs, a, panels, sum);
+        sum_fast(10, pairs, a, panels, sum, next);
         break;
     case 11:
-        sum_fast(11, pairs, a, panels, sum);
+        sum_fast(11, pairs, a, panels, sum, next);
         break;
     default:
-        sum_fast(ROWS, pairs, a, panels, sum);
+        sum_fast(ROWS, pairs, a, panels, sum, next);
     }
 }
 
 FAST static void multiply_fast(const job *j, int64_t row, int64_t rows, int64_t column,
-                               const uint32_t *panels) {
+                               const uint32_t *panels, ahead *next) {
     float sum[ROWS][COLUMNS];
     for (int64_t i = 0; i < rows; i += ROWS) {
         int some = rows - i < ROWS ? (int)(rows - i) : ROWS;
-        sum_some_fast(some, j->pairs, j->a + (row + i) * j->pairs, panels, sum);
+        sum_some_fast(some, j->pairs, j->a + (row + i) * j->pairs, panels, sum, next);
         finish_tile(j->g, row + i, some, column, (const float(*)[COLUMNS])sum);
     }
 }
@@ -283,7 +302,8 @@ static int64_t pack_rows_fast(const job *j, int64_t row, uint32_t *panel) {
 }
 
 static void multiply_fast(const job *j, int64_t row, int64_t rows, int64_t column,
-                          const uint32_t *panels) {
+                          const uint32_t *panels, ahead *next) {
+    (void)next;
     multiply_plain(j, row, rows, column, panels);
 }
 #endif
@@ -299,20 +319,37 @@ static void pack(const job *j, int64_t column, uint32_t *panels) {
         pack_rows(j, column, j->fast ? pack_rows_fast(j, column, panels) : 0, panels);
 }
 
+/* What to fetch while `rows` rows are multiplied by columns from `column` - COLUMNS * threads on.
+ */
+static ahead look_ahead(const job *j, int64_t column, int64_t rows) {
+    const pr_gemm *g = j->g;
+    if (column + COLUMNS > g->n) return (ahead){0};
+    int64_t chunks = (rows + ROWS - 1) / ROWS * ((j->pairs + CHUNK - 1) / CHUNK);
+    ahead next = {.lines = g->k, .at_once = (g->k + chunks - 1) / chunks};
+    next.line = (const char *)(g->half + (g->transpose_b ? column * g->k : column));
+    next.stride = g->transpose_b ? LINE : g->n * (int64_t)sizeof *g->half;
+    return next;
+}
+
 static void run_tile(const void *context, int64_t task, int thread) {
     const job *j = context;
     uint32_t *panels = j->panels + panel_words(j->pairs) * (size_t)thread;
     int64_t row = task % j->row_tiles * ROW_TILE, column = task / j->row_tiles * COLUMNS;
     int64_t rows = j->g->m - row < ROW_TILE ? j->g->m - row : ROW_TILE;
+    ahead next = look_ahead(j, (task + j->threads) / j->row_tiles * COLUMNS, rows);
     pack(j, column, panels);
     if (j->fast)
-        multiply_fast(j, row, rows, column, panels);
+        multiply_fast(j, row, rows, column, panels, &next);
     else
         multiply_plain(j, row, rows, column, panels);
 }
 
 void pr_gemm_bf16_run(const pr_backend *backend, const pr_gemm *g, void *workspace) {
-    job j = {.g = g, .a = workspace, .pairs = (g->k + 1) / 2, .fast = backend->fast_bf16};
+    job j = {.g = g,
+             .a = workspace,
+             .pairs = (g->k + 1) / 2,
+             .threads = backend->threads,
+             .fast = backend->fast_bf16};
     j.panels = j.a + pr_panel_width(g->m * j.pairs);
     j.row_tiles = (g->m + ROW_TILE - 1) / ROW_TILE;
     enum { GRAIN = 1 << 14 }; /* pairs to round that are worth a second thread */
