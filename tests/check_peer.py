@@ -243,7 +243,8 @@ def check_json(checks, folder, scratch):
         peer = peer_json('--model', folder, '--task-dir', data, *theirs, *settings)
         # What Primer's plan tells of a step, PyTorch has nobody to count.
         checks.equal('JSON keys that only one program prints', sorted(primer.keys() ^ peer.keys()),
-                     ['mean_bytes', 'mean_flops', 'planned_bytes'])
+                     ['lower_bound_bytes', 'mean_bytes', 'mean_flops', 'planned_bytes',
+                      'weights_bytes'])
         checks.equal('JSON keys of an epoch that only one prints',
                      sorted(primer['epochs'][0].keys() ^ peer['epochs'][0].keys()), [])
         for key in 'trained', 'total':

@@ -30,7 +30,7 @@ PIECES = (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + list(LETTERS) + list(
 COLUMNS = ["--text", "sentence", "--label", "label"]
 # What a program's JSON line tells of its time and memory, in this order.
 TIMING = ["steps", "median_step_s", "real_tokens_per_s", "mean_tokens", "mean_flops", "mean_bytes",
-          "planned_bytes", "peak_rss_gb", "first_step_s", "wall_s"]
+          "planned_bytes", "weights_bytes", "lower_bound_bytes", "peak_rss_gb", "first_step_s", "wall_s"]
 RUN_FAST = ["--lr", "1e-3", "--epochs", "2"]
 TIMEOUT = 120
 

@@ -36,8 +36,8 @@ void timing_step(timing *t, const pr_step_report *step) {
     pr_trainer_cost(step->trainer, &flops, &bytes);
     t->flops += flops;
     t->bytes += bytes;
-    size_t planned = pr_plan_bytes(pr_trainer_report(step->trainer));
-    if (planned > t->planned) t->planned = planned;
+    const pr_plan_report *plan = pr_trainer_report(step->trainer);
+    if (pr_plan_bytes(plan) > pr_plan_bytes(&t->plan)) t->plan = *plan;
     t->steps = need;
 }
 
@@ -82,7 +82,9 @@ void timing_json(const timing *t, json_t *object) {
     json_object_set_new(object, "mean_tokens", number_rounded(mean, 1));
     json_object_set_new(object, "mean_flops", number_rounded(t->flops / steps, 0));
     json_object_set_new(object, "mean_bytes", number_rounded(t->bytes / steps, 0));
-    json_object_set_new(object, "planned_bytes", number_count(t->planned));
+    json_object_set_new(object, "planned_bytes", number_count(pr_plan_bytes(&t->plan)));
+    json_object_set_new(object, "weights_bytes", number_count(t->plan.weights));
+    json_object_set_new(object, "lower_bound_bytes", number_count(t->plan.lower_bound));
     json_object_set_new(object, "peak_rss_gb",
                         number_rounded((double)usage.ru_maxrss * 1024 / 1e9, 3));
     json_object_set_new(object, "first_step_s", number_rounded(t->first_step, 3));

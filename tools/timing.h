@@ -15,7 +15,7 @@ typedef struct timing {
     double *seconds, *tokens; /* (steps): of each */
     size_t steps, seconds_capacity, tokens_capacity;
     double flops, bytes; /* of all */
-    size_t planned;      /* bytes of the largest plan */
+    pr_plan_report plan; /* the largest */
 } timing;
 
 /* How many of a run's first steps its speed leaves out: 3, of more than twice as many. */

@@ -8,6 +8,7 @@ PEERS = {"torch": "PyTorch", "onnx": "ONNX Runtime"}
 MOST_STEP_OF_BOUND = 1.25
 MOST_FIRST_STEP_S = 1.0
 MOST_BEYOND_PLAN_GB = 0.040  # peak resident memory over planned bytes
+MOST_PLANNED_OF_LEAST = 1.05 # planned bytes over what no plan could do without
 LEAST_SPEEDUP = 1.85         # of two threads over one
 
 

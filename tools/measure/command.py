@@ -3,7 +3,7 @@
 import json
 import os
 
-from measure import runs, settings, tables
+from measure import lengths, runs, settings, tables
 
 
 def blas_settings():
@@ -19,9 +19,10 @@ def main(arguments):
         shown = " ".join(f"{name}={value}" for name, value in environment.items())
         print(f"{shown} in the environment: OpenBLAS obeys, which can halve Primer's speed",
               flush=True)
-    found = runs.measure(a) | {"environment": environment}
+    found = {"lengths": lengths.measure(runs.Bench(a))} if a.lengths else runs.measure(a)
     if a.json:
-        a.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(tables.text(found))
-    if a.markdown:
+        a.json.write_text(json.dumps(found | {"environment": environment}, indent=1) + "\n",
+                          encoding="utf-8")
+    print(lengths.text(found["lengths"]) if a.lengths else tables.text(found))
+    if a.markdown and not a.lengths:
         print("\n" + tables.markdown(found))

@@ -71,8 +71,12 @@ class Bench:
     def data(self, kind):
         if kind == "cola":
             return ["--task", "cola", "--data", self.a.data]
-        return ["--train-file", self.long / "train.tsv", "--dev-file", self.long / "dev.tsv",
-                "--text", "sentence", "--label", "label", "--max-length", texts.LENGTH]
+        return self.long_data(self.long, texts.LENGTH)
+
+    @staticmethod
+    def long_data(folder, length):
+        return ["--train-file", folder / "train.tsv", "--dev-file", folder / "dev.tsv",
+                "--text", "sentence", "--label", "label", "--max-length", length]
 
     def peer_model(self):
         if self.a.model:
@@ -83,11 +87,16 @@ class Bench:
         return {} if self.a.no_peer else case.peers
 
     def primer(self, case, threads):
-        shared = ["--threads", threads, "--json", *case.ours, *self.data(case.texts)]
+        data = self.data(case.texts)
         if case.predicts:
-            return [ROOT / "tools" / "evaluate", self.scored, *shared]
-        return [ROOT / "tools" / "finetune", self.model, "--steps", self.a.steps, "--quiet",
-                "--out", self.a.scratch / "tuned.gguf", *shared]
+            return [ROOT / "tools" / "evaluate", self.scored, "--threads", threads, "--json",
+                    *case.ours, *data]
+        return self.training(case, threads, self.a.steps, data)
+
+    def training(self, case, threads, steps, data, *more):
+        return [ROOT / "tools" / "finetune", self.model, "--steps", steps, "--quiet", "--out",
+                self.a.scratch / "tuned.gguf", "--threads", threads, "--json", *case.ours, *data,
+                *more]
 
     def peer(self, case, who):
         a = self.a

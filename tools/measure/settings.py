@@ -15,6 +15,7 @@ the machine can.
 
     tools/bench --data GLUE/CoLA                      all cases, a DistilBERT with random weights
     tools/bench --data GLUE/CoLA --only full,predict --profile
+    tools/bench --data GLUE/CoLA --lengths            texts of 16 to 512 tokens
     tools/bench --data GLUE/CoLA --model model.gguf --peer-model DIR
 
 --data is a folder with CoLA's train.tsv and dev.tsv. The peer runs in the environment that
@@ -50,6 +51,8 @@ def make_parser():
     p.add_argument("--scaling", action="store_true", help="run Primer with one thread too")
     p.add_argument("--profile", action="store_true",
                    help="tell which ops Primer's time goes to, after a run more of each case")
+    p.add_argument("--lengths", action="store_true",
+                   help="tell instead how a step of a learner grows with its texts' length")
     p.add_argument("--json", metavar="FILE", type=pathlib.Path, help="keep every run's figures")
     p.add_argument("--markdown", action="store_true", help="print the README's table too")
     p.add_argument("--python", default=ROOT / "build" / "peer-venv" / "bin" / "python3",
@@ -73,6 +76,9 @@ def read(arguments):
             p.error(f"--data: {path} is missing: expected the folder of CoLA's files")
     if a.json and not a.json.resolve().parent.is_dir():
         p.error(f"--json {a.json}: there is no such folder")
+    if a.lengths:
+        a.no_peer, a.only = True, "learner"
+        names = ["learner"]
     if not a.no_peer and not a.python.exists():
         p.error("the peer is not installed: run tests/peer first, or give --no-peer")
     if not a.no_peer and bool(a.model) != bool(a.peer_model):

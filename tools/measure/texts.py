@@ -1,6 +1,6 @@
-"""Texts of 128 tokens, made of CoLA's sentences: the same file for Primer and its peer."""
+"""Texts of one length, made of CoLA's sentences: the same file for Primer and its peer."""
 
-LENGTH = 128
+LENGTH = 128  # tokens of a long text
 SPECIAL = 2  # tokens that stand around every text
 
 
@@ -20,10 +20,10 @@ def join(sentences, first, words):
     return f"{' '.join(text)}\t{sentences[first][0]}"
 
 
-def write_long(source, folder, most):
-    """Writes train.tsv and dev.tsv of long texts, at most so many each."""
+def write_long(source, folder, most, length=LENGTH):
+    """Writes train.tsv and dev.tsv of texts of so many tokens and more, `most` each."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in "train.tsv", "dev.tsv":
         sentences = read_sentences(source / name)
-        rows = [join(sentences, i % len(sentences), LENGTH - SPECIAL) for i in range(most)]
+        rows = [join(sentences, i % len(sentences), length - SPECIAL) for i in range(most)]
         (folder / name).write_text("\n".join(["sentence\tlabel", *rows]) + "\n", encoding="utf-8")
