@@ -55,6 +55,12 @@ static pr_status cpu_copy(pr_backend *backend, void *to, const void *from, size_
     return PR_OK;
 }
 
+static pr_status cpu_clear(pr_backend *backend, void *block, size_t bytes) {
+    (void)backend;
+    if (bytes) memset(block, 0, bytes);
+    return PR_OK;
+}
+
 static pr_status cpu_sync(pr_backend *backend, pr_error *err) {
     (void)backend;
     (void)err;
@@ -104,6 +110,7 @@ pr_backend *pr_cpu_new(int threads, pr_error *err) {
         .protect = cpu_protect,
         .upload = cpu_copy,
         .download = cpu_copy,
+        .clear = cpu_clear,
         .sync = cpu_sync,
         .release = cpu_release,
     };

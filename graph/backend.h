@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "graph/status.h"
 
@@ -17,7 +18,8 @@ typedef enum pr_backend_kind { PR_CPU, PR_CUDA, PR_BACKEND_KINDS } pr_backend_ki
 /* Of products with weights that do not train. */
 typedef enum pr_precision {
     PR_PRECISION_F32,
-    PR_PRECISION_BF16 /* such weights are kept in bf16 too; sums, and all else, are f32 */
+    PR_PRECISION_BF16, /* such weights are kept in bf16 too; sums, and all else, are f32 */
+    PR_PRECISION_TF32  /* of a GPU: factors lose 13 bits on the way into any product */
 } pr_precision;
 
 typedef struct pr_backend pr_backend;
@@ -29,8 +31,16 @@ struct pr_backend {
     size_t alignment;  /* of every block placed in an arena, in bytes; a power of two */
     bool host_visible; /* the CPU may read and write its memory through the pointers it gives */
     bool fast_bf16;    /* products in bf16 take less time than in f32 */
+    bool careful;      /* a run waits after every node, so that a fault is told of the right one */
     pr_precision precision; /* f32 unless its owner sets it, before the first trainer is made */
     void *context;          /* the backend's own */
+
+    /* Runs of nearly the same size as one: tokens are rounded up to a multiple of this many, and
+     * sentences and the longest are those of the capacity. What a run feeds is zero past its own
+     * extent; kernels keep rows past it finite, and zero in gradients, so that they add nothing.
+     * 0: kernels see exact extents. */
+    int64_t token_step;
+    int32_t *live; /* then i32 (3), on the backend: tokens, sentences, longest of the run at hand */
 
     /* Zeroed memory, aligned to a page; untouched pages cost nothing. NULL when there is none. */
     void *(*alloc)(pr_backend *backend, size_t bytes);
@@ -41,8 +51,20 @@ struct pr_backend {
     pr_status (*protect)(pr_backend *backend, void *block, size_t bytes, bool read_only);
     pr_status (*upload)(pr_backend *backend, void *to, const void *host, size_t bytes);
     pr_status (*download)(pr_backend *backend, void *host, const void *from, size_t bytes);
+    pr_status (*clear)(pr_backend *backend, void *block, size_t bytes); /* zeros */
+    /* Waits for all that was begun, and tells of what failed in it. */
     pr_status (*sync)(pr_backend *backend, pr_error *err);
-    void (*release)(pr_backend *backend); /* frees the backend itself */
+
+    /* NULL where kernels are only ever called. Otherwise what is called between record and recorded
+     * does not run, but is kept; replay runs it again and again, on what then lies at the addresses
+     * it was called with. recorded returns NULL with err set where something in it failed. */
+    pr_status (*record)(pr_backend *backend, pr_error *err);
+    void *(*recorded)(pr_backend *backend, pr_error *err);
+    pr_status (*replay)(pr_backend *backend, void *recording, pr_error *err);
+    void (*forget)(pr_backend *backend, void *recording);
+
+    size_t (*available)(pr_backend *backend); /* bytes that alloc could give now; NULL: unknown */
+    void (*release)(pr_backend *backend);     /* frees the backend itself */
 };
 
 #ifdef __cplusplus

@@ -143,7 +143,7 @@ static pr_status check_writes(memory *m, const pr_step *step) {
         if (scratch ? step->workspace < 0 : !step->out[k]) continue;
         region r;
         if (scratch) {
-            size_t bytes = step->op->workspace(&step->call);
+            size_t bytes = step->op->workspace[m->plan->backend->kind](&step->call);
             status = locate(m, 0, step->workspace, bytes, &r);
         } else {
             status = locate_value(m, step->out[k], &r);

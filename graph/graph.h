@@ -91,6 +91,8 @@ void pr_graph_supersede(pr_graph *g, pr_tid t, int32_t from);
  * nothing reads but nodes that take them so (op->bf16), without it all in f32. Once the store has
  * settled, pr_graph_follow_store gives the graph's parameters the types they then have. */
 pr_status pr_graph_keep(const pr_graph *g, bool bf16, pr_error *err);
+/* The same for another store of the same parameters. */
+pr_status pr_graph_keep_in(const pr_graph *g, pr_store *store, bool bf16, pr_error *err);
 void pr_graph_follow_store(pr_graph *g);
 
 /* Which nodes count (nodes): neither superseded nor read by such alone. From pr_alloc, the caller

@@ -26,7 +26,7 @@ static void limit_by_readers(const pr_graph *g, const bool *live, reading *all) 
     }
 }
 
-pr_status pr_graph_keep(const pr_graph *g, bool bf16, pr_error *err) {
+pr_status pr_graph_keep_in(const pr_graph *g, pr_store *store, bool bf16, pr_error *err) {
     reading *all = pr_alloc((size_t)g->tensors + 1, sizeof *all);
     bool *live = pr_graph_live(g);
     pr_status status = PR_OK;
@@ -37,8 +37,8 @@ pr_status pr_graph_keep(const pr_graph *g, bool bf16, pr_error *err) {
         for (pr_tid t = 1; t <= g->tensors; t++) {
             const pr_tensor *tensor = pr_graph_tensor(g, t);
             if (tensor->role != PR_ROLE_PARAM) continue;
-            pr_store_keep(g->store, tensor->param, all[t].keep);
-            pr_store_reads_sparsely(g->store, tensor->param, all[t].sparse);
+            pr_store_keep(store, tensor->param, all[t].keep);
+            pr_store_reads_sparsely(store, tensor->param, all[t].sparse);
         }
     } else {
         status = pr_fail_memory(err, "the graph", (size_t)g->tensors * sizeof *all);
@@ -46,6 +46,10 @@ pr_status pr_graph_keep(const pr_graph *g, bool bf16, pr_error *err) {
     pr_free(all);
     pr_free(live);
     return status;
+}
+
+pr_status pr_graph_keep(const pr_graph *g, bool bf16, pr_error *err) {
+    return pr_graph_keep_in(g, g->store, bf16, err);
 }
 
 void pr_graph_follow_store(pr_graph *g) {

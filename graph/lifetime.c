@@ -1,17 +1,30 @@
 #include "graph/memory.h"
 #include "graph/plan_internal.h"
 
+/* Steps of one op that follow each other are one where the op has a kernel for many: what any of
+ * them reads stays for all, and what any makes is there from the first on. */
+static void join_steps(pr_plan *plan) {
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        pr_step *step = &plan->step[s];
+        const pr_step *before = s ? step - 1 : NULL;
+        bool joins = before && before->op == step->op && step->op->many[plan->backend->kind];
+        step->from = joins ? before->from : s;
+        for (int32_t i = step->from; i <= s; i++)
+            plan->step[i].to = s;
+    }
+}
+
 /* From the step that makes a value to its last reader. Inputs are there before the first step and
  * stay, so that a plan can run again without being fed again. */
 static void find_lifetimes(pr_plan *plan) {
     for (int32_t s = 0; s < plan->n_steps; s++) {
         const pr_step *step = &plan->step[s];
         for (int k = 0; k < step->op->n_out; k++)
-            plan->value[step->out[k]].first = plan->value[step->out[k]].last = s;
+            plan->value[step->out[k]].first = step->from, plan->value[step->out[k]].last = step->to;
         for (int k = 0; k < step->op->n_in; k++) {
             if (!step->in[k]) continue;
             plan->value[step->in[k]].used = true;
-            plan->value[step->in[k]].last = s;
+            plan->value[step->in[k]].last = step->to;
         }
     }
     for (pr_tid t = 1; t <= plan->n_values; t++) {
@@ -58,7 +71,7 @@ static void add_value(pr_plan *plan, pr_value *v) {
 /* Whether out[0] can take the bytes of in[k] at step s. */
 static bool can_take(const pr_plan *plan, int32_t s, int k) {
     const pr_step *step = &plan->step[s];
-    if (!(step->op->inplace >> k & 1u) || !step->in[k]) return false;
+    if (!(step->op->inplace >> k & 1u) || !step->in[k] || step->from < step->to) return false;
     for (int j = 0; j < step->op->n_in; j++) {
         if (j != k && step->in[j] == step->in[k]) return false;
     }
@@ -97,12 +110,14 @@ static void add_outputs(pr_plan *plan, int32_t s) {
 
 static void add_workspace(pr_plan *plan, int32_t s) {
     pr_step *step = &plan->step[s];
-    size_t bytes = step->op->workspace ? step->op->workspace(&step->call) : 0;
-    pr_block block = {.bytes = bytes, .first = s, .last = s, .is_float = true};
+    size_t (*workspace)(const pr_call *c) = step->op->workspace[plan->backend->kind];
+    size_t bytes = workspace ? workspace(&step->call) : 0;
+    pr_block block = {.bytes = bytes, .first = step->from, .last = step->to, .is_float = true};
     if (bytes) add_block(plan, &step->workspace, block);
 }
 
 pr_status pr_plan_make_blocks(pr_plan *plan, pr_error *err) {
+    join_steps(plan);
     find_lifetimes(plan);
     leave_out_unread(plan);
     pr_status status = measure(plan, err);

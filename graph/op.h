@@ -60,6 +60,8 @@ typedef struct pr_infer {
 } pr_infer;
 
 typedef pr_status (*pr_kernel)(const pr_call *call);
+/* Calls of one op that follow each other, as one. */
+typedef pr_status (*pr_kernel_of_many)(const pr_call *const *calls, int n);
 
 enum {
     /* Out[0] is in[0] unless the plan is one for training (dropout): no kernel runs then. */
@@ -97,13 +99,14 @@ typedef struct pr_op {
      * returns them; n is a copy whose in[k] with a bit in by_row are such rows already. NULL: the
      * same op on the same attr does. */
     pr_tid (*first_rows)(pr_graph *g, const pr_node *n);
-    /* Scratch bytes at the capacity in c->extent with c->backend; NULL: none. */
-    size_t (*workspace)(const pr_call *c);
+    /* Scratch bytes at the capacity in c->extent with c->backend, by its kind; NULL: none. */
+    size_t (*workspace[PR_BACKEND_KINDS])(const pr_call *c);
     /* Floating-point operations of a call, a multiply-add counted as two; NULL: negligible. */
     double (*flops)(const pr_call *c);
     /* Bytes that a call reads from memory and writes to it; NULL: every input and output once. */
     double (*bytes)(const pr_call *c);
-    pr_kernel kernel[PR_BACKEND_KINDS]; /* NULL: not on this backend */
+    pr_kernel kernel[PR_BACKEND_KINDS];       /* NULL: not on this backend */
+    pr_kernel_of_many many[PR_BACKEND_KINDS]; /* in place of two calls or more; NULL: one by one */
 } pr_op;
 
 #ifdef __cplusplus

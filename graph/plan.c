@@ -173,7 +173,8 @@ static pr_status add_steps(pr_plan *plan, const pr_graph *g, const bool *keep, c
     gathering list = {0};
     pr_status status = PR_OK;
     plan->step = pr_alloc(n_nodes, sizeof *plan->step);
-    if (!plan->step || !list_gathering(g, keep, &list))
+    plan->calls = pr_alloc(n_nodes, sizeof(void *));
+    if (!plan->step || !plan->calls || !list_gathering(g, keep, &list))
         status = pr_fail_memory(err, "a plan", n_nodes * sizeof *plan->step);
     for (int phase = PR_PROLOGUE; phase <= PR_UPDATE && status == PR_OK; phase++)
         status = add_phase(plan, g, keep, (pr_phase)phase, &list, free_text, err);
@@ -291,6 +292,7 @@ pr_plan *pr_plan_new(const pr_graph *g, pr_store *store, pr_backend *backend,
     }
     if (status == PR_OK) status = pr_plan_check(plan, err);
     if (status == PR_OK) status = fill_report(plan, err);
+    if (status == PR_OK) status = pr_plan_make_recordings(plan, err);
     if (status == PR_OK && !plan->n_blocks) pr_plan_attach(plan, NULL);
     if (status == PR_OK) return plan;
     pr_plan_free(plan);
@@ -299,6 +301,9 @@ pr_plan *pr_plan_new(const pr_graph *g, pr_store *store, pr_backend *backend,
 
 void pr_plan_free(pr_plan *plan) {
     if (!plan) return;
+    pr_plan_forget_recordings(plan);
+    pr_free(plan->recording);
+    pr_free((void *)plan->calls);
     pr_free(plan->value);
     pr_free(plan->step);
     pr_free(plan->block);

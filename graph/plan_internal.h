@@ -5,7 +5,8 @@
  *     lifetime.c  values into blocks: what can share bytes, and from which step to which it lives
  *     place.c     blocks into the arena
  *     check.c     everything again, by another road
- *     run.c       addresses, and running */
+ *     run.c       addresses, and running
+ *     record.c    runs that the backend keeps and repeats */
 #ifndef PR_PLAN_INTERNAL_H
 #define PR_PLAN_INTERNAL_H
 
@@ -42,13 +43,14 @@ typedef struct pr_step {
     pr_phase phase;
     pr_tid in[PR_MAX_IN], out[PR_MAX_OUT]; /* roots; 0: not given, or left out as nobody reads it */
     int32_t workspace;                     /* its block, or -1 */
+    int32_t from, to; /* the steps that are called as one with it; itself where there are none */
     pr_call call;
 } pr_step;
 
 struct pr_plan {
     pr_backend *backend;
     pr_store *store;
-    pr_extent capacity;
+    pr_extent capacity, bound; /* bound: what calls have the shapes of */
     bool training, pinned, poison;
     pr_value *value; /* value[t] is tensor t; value[0] is none, whose address is NULL */
     int32_t n_values;
@@ -56,6 +58,9 @@ struct pr_plan {
     int32_t n_steps;
     pr_block *block;
     int32_t n_blocks;
+    const pr_call **calls; /* (n_steps): scratch for kernels of many calls */
+    void **recording;      /* (n_recordings): by tokens over the backend's step; NULL: not yet */
+    size_t n_recordings;
     char *text; /* all names, one after the other */
     char *arena;
     pr_plan_report report;
@@ -85,6 +90,18 @@ pr_status pr_plan_check(const pr_plan *plan, pr_error *err);
 
 /* Gives every call the shapes of this extent. */
 void pr_plan_bind(pr_plan *plan, pr_extent extent);
+
+/* Binds the extent of a run that begins, and tells the backend of it. */
+pr_status pr_plan_begin(pr_plan *plan, pr_extent extent, pr_error *err);
+
+/* Calls every step's kernel, for the extent that is bound. */
+pr_status pr_plan_run_steps(pr_plan *plan, pr_error *err);
+
+/* Room for recordings, where the backend records. */
+pr_status pr_plan_make_recordings(pr_plan *plan, pr_error *err);
+void pr_plan_forget_recordings(pr_plan *plan);
+/* As pr_plan_run_steps, by a recording that is made when as many tokens are met first. */
+pr_status pr_plan_replay(pr_plan *plan, pr_error *err);
 
 #ifdef __cplusplus
 }

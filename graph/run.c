@@ -6,6 +6,7 @@
 /* ---- addresses and shapes ---- */
 
 void pr_plan_attach(pr_plan *plan, void *arena) {
+    if (arena != plan->arena) pr_plan_forget_recordings(plan);
     plan->arena = arena;
     for (pr_tid t = 1; t <= plan->n_values; t++) {
         pr_value *v = &plan->value[t];
@@ -30,6 +31,7 @@ static void bind_view(const pr_plan *plan, pr_view *view, pr_tid t, pr_extent ex
 }
 
 void pr_plan_bind(pr_plan *plan, pr_extent extent) {
+    plan->bound = extent;
     for (int32_t s = 0; s < plan->n_steps; s++) {
         pr_step *step = &plan->step[s];
         for (int k = 0; k < step->op->n_in; k++)
@@ -73,6 +75,31 @@ static bool bytes_of(const pr_value *v, pr_extent extent, size_t *bytes) {
     return pr_shape_bytes(pr_shape_bind(v->tensor.shape, extent), v->tensor.dtype, bytes);
 }
 
+/* What kernels see of a run: where the backend rounds up, more than the batch has. */
+static pr_extent seen_extent(const pr_plan *plan, pr_extent e) {
+    int64_t step = plan->backend->token_step;
+    if (!step) return e;
+    pr_extent seen = plan->capacity;
+    int64_t tokens = e.tokens / step * step + (e.tokens % step ? step : 0);
+    if (tokens < seen.tokens) seen.tokens = tokens;
+    return seen;
+}
+
+static pr_status copy_in(const pr_plan *plan, const pr_value *v, pr_extent extent, const void *host,
+                         pr_error *err) {
+    pr_backend *backend = plan->backend;
+    size_t bytes, room;
+    if (!bytes_of(v, extent, &bytes) || !bytes_of(v, seen_extent(plan, extent), &room)) {
+        return pr_fail(err, PR_INTERNAL, "an input has no size");
+    }
+    pr_status status = backend->upload(backend, v->address, host, bytes);
+    if (status == PR_OK && room > bytes) {
+        status = backend->clear(backend, (char *)v->address + bytes, room - bytes);
+    }
+    if (status == PR_OK) return PR_OK;
+    return pr_fail(err, status, "input '%s' could not be copied in", v->tensor.name);
+}
+
 pr_status pr_plan_feed(pr_plan *plan, pr_tid t, pr_extent extent, const void *host, pr_error *err) {
     const pr_value *v = find_value(plan, t);
     if (!v || plan->value[t].tensor.role != PR_ROLE_INPUT) {
@@ -81,11 +108,7 @@ pr_status pr_plan_feed(pr_plan *plan, pr_tid t, pr_extent extent, const void *ho
     }
     pr_status status = check_extent(plan, extent, err);
     if (status != PR_OK || v->block < 0) return status;
-    size_t bytes;
-    if (!bytes_of(v, extent, &bytes)) return pr_fail(err, PR_INTERNAL, "an input has no size");
-    status = plan->backend->upload(plan->backend, v->address, host, bytes);
-    if (status == PR_OK) return PR_OK;
-    return pr_fail(err, status, "input '%s' could not be copied in", v->tensor.name);
+    return copy_in(plan, v, extent, host, err);
 }
 
 pr_status pr_plan_fetch(pr_plan *plan, pr_tid t, pr_extent extent, void *host, pr_error *err) {
@@ -99,11 +122,11 @@ pr_status pr_plan_fetch(pr_plan *plan, pr_tid t, pr_extent extent, void *host, p
     if (status == PR_OK && !bytes_of(v, extent, &bytes)) {
         status = pr_fail(err, PR_INTERNAL, "an output has no size");
     }
-    if (status == PR_OK) status = plan->backend->sync(plan->backend, err);
     if (status != PR_OK) return status;
-    status = plan->backend->download(plan->backend, host, v->address, bytes);
-    if (status == PR_OK) return PR_OK;
-    return pr_fail(err, status, "output '%s' could not be copied out", v->tensor.name);
+    pr_status copied = plan->backend->download(plan->backend, host, v->address, bytes);
+    status = plan->backend->sync(plan->backend, err); /* what failed in the run says more */
+    if (status != PR_OK || copied == PR_OK) return status;
+    return pr_fail(err, copied, "output '%s' could not be copied out", v->tensor.name);
 }
 
 /* ---- what a run costs ---- */
@@ -158,28 +181,64 @@ static void poison_dead(const pr_plan *plan, int32_t s) {
     }
 }
 
+/* A watch sees a node's results, and a GPU has only been told of the node so far. */
+static bool waits(const pr_plan *plan) {
+    return plan->watch || plan->backend->careful;
+}
+
 static pr_status run_step(const pr_plan *plan, pr_step *step, pr_error *err) {
     double start = plan->watch ? now() : 0.0;
     step->call.err = err;
     pr_status status = step->kernel(&step->call);
+    if (status == PR_OK && waits(plan)) status = plan->backend->sync(plan->backend, err);
     if (status != PR_OK) {
         return pr_fail(err, status, "%s '%s' failed", step->op->name, step->call.name);
     }
     if (!plan->watch) return PR_OK;
-    status = plan->backend->sync(plan->backend, err); /* a GPU has only been told so far */
-    if (status == PR_OK) {
-        status = plan->watch(plan->watch_context, &step->call, step->op, now() - start);
+    return plan->watch(plan->watch_context, &step->call, step->op, now() - start);
+}
+
+static pr_status run_many(const pr_plan *plan, int32_t s, int n, pr_error *err) {
+    const pr_op *op = plan->step[s].op;
+    for (int i = 0; i < n; i++) {
+        plan->step[s + i].call.err = err;
+        plan->calls[i] = &plan->step[s + i].call;
+    }
+    pr_status status = op->many[plan->backend->kind](plan->calls, n);
+    if (status == PR_OK) return PR_OK;
+    return pr_fail(err, status, "%s '%s' or one of the %d behind it failed", op->name,
+                   plan->step[s].call.name, n - 1);
+}
+
+pr_status pr_plan_run_steps(pr_plan *plan, pr_error *err) {
+    pr_status status = PR_OK;
+    for (int32_t s = 0, n; s < plan->n_steps && status == PR_OK; s += n) {
+        n = waits(plan) ? 1 : plan->step[s].to - s + 1;
+        status = n > 1 ? run_many(plan, s, n, err) : run_step(plan, &plan->step[s], err);
+        if (plan->poison) poison_dead(plan, s);
     }
     return status;
 }
 
-pr_status pr_plan_run(pr_plan *plan, pr_extent extent, pr_error *err) {
+/* Kernels whose views are rounded up read the run's own extent from the backend's memory. */
+static pr_status tell_extent(const pr_plan *plan, pr_extent e, pr_error *err) {
+    pr_backend *backend = plan->backend;
+    if (!backend->token_step) return PR_OK;
+    const int32_t live[3] = {(int32_t)e.tokens, (int32_t)e.sentences, (int32_t)e.longest};
+    pr_status status = backend->upload(backend, backend->live, live, sizeof live);
+    return status == PR_OK ? PR_OK : pr_fail(err, status, "a run's extent could not be copied in");
+}
+
+pr_status pr_plan_begin(pr_plan *plan, pr_extent extent, pr_error *err) {
     pr_status status = check_extent(plan, extent, err);
-    if (status != PR_OK) return status;
-    pr_plan_bind(plan, extent);
-    for (int32_t s = 0; s < plan->n_steps && status == PR_OK; s++) {
-        status = run_step(plan, &plan->step[s], err);
-        if (plan->poison) poison_dead(plan, s);
-    }
+    if (status == PR_OK) status = tell_extent(plan, extent, err);
+    if (status == PR_OK) pr_plan_bind(plan, seen_extent(plan, extent));
     return status;
+}
+
+pr_status pr_plan_run(pr_plan *plan, pr_extent extent, pr_error *err) {
+    pr_status status = pr_plan_begin(plan, extent, err);
+    if (status != PR_OK) return status;
+    bool replays = plan->backend->record && !waits(plan);
+    return replays ? pr_plan_replay(plan, err) : pr_plan_run_steps(plan, err);
 }

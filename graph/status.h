@@ -17,6 +17,7 @@ typedef enum pr_status {
     PR_NOT_FINITE,   /* a loss or gradient is NaN or infinite */
     PR_CANCELLED,    /* a callback asked to stop */
     PR_UNSUPPORTED,  /* no kernel for this backend, or a feature that is not built in */
+    PR_DEVICE,       /* a GPU or its driver failed, or there is none */
     PR_INTERNAL      /* one of Primer's own invariants is broken: a bug in Primer */
 } pr_status;
 

@@ -96,13 +96,15 @@ static pr_status make_entry(pr_store *store, const char *name, pr_shape shape, c
     pr_status status = measure(name, shape, &count, &bytes, err);
     if (status != PR_OK) return status;
     *e = (pr_store_entry){.p = describe(shape, bytes)};
+    e->mapped = data;
     if (data && store->backend->host_visible) {
         e->p.data = (float *)data; /* never written while it is not owned */
-        e->mapped = data;
         return PR_OK;
     }
     e->p.owned = true;
-    return copy_in(store, name, bytes, data, &e->p.data, err);
+    status = copy_in(store, name, bytes, data, &e->p.data, err);
+    if (data) pr_store_release_pages(store, data, bytes);
+    return status;
 }
 
 /* Adds what make_entry makes of data, or where half is given a parameter of those values. */
@@ -258,12 +260,9 @@ pr_status pr_store_read(const pr_store *store, int index, float *host, pr_error 
     if (!has(store, index)) return no_such(index, err);
     const pr_store_entry *e = &store->entry[index];
     const pr_param *p = &e->p;
-    if (p->half) {
-        pr_store_expand(e, host);
-        if (e->mapped) pr_store_release_pages(store, e->mapped, p->bytes);
-        return PR_OK;
-    }
-    pr_status status = store->backend->download(store->backend, host, p->data, p->bytes);
+    pr_status status = p->half ? pr_store_expand(store, e, host)
+                               : store->backend->download(store->backend, host, p->data, p->bytes);
+    if (p->half && e->mapped) pr_store_release_pages(store, e->mapped, p->bytes);
     if (status == PR_OK) return PR_OK;
     return pr_fail(err, status, "parameter '%s' could not be read", p->name);
 }

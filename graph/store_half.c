@@ -15,22 +15,53 @@ void pr_store_drop_half(pr_store *store, pr_store_entry *e) {
     e->half_owned = false;
 }
 
-void pr_store_expand(const pr_store_entry *e, float *to) {
-    if (e->mapped) {
-        memcpy(to, e->mapped, e->p.bytes);
-        return;
+/* The halves of one that is not mapped, as f32. They are copied to the end of `to`, so that each is
+ * read before it is written over. */
+static pr_status expand_halves(const pr_store *store, const pr_store_entry *e, float *to) {
+    pr_backend *backend = store->backend;
+    size_t n = e->p.bytes / sizeof *to;
+    char *halves = (char *)to + e->p.bytes / 2;
+    pr_status status = backend->download(backend, halves, e->p.half, e->p.bytes / 2);
+    for (size_t i = 0; i < n && status == PR_OK; i++) {
+        uint16_t half;
+        memcpy(&half, halves + i * sizeof half, sizeof half);
+        to[i] = pr_f32_from_bf16(half);
     }
-    for (size_t i = 0; i < e->p.bytes / sizeof *to; i++)
-        to[i] = pr_f32_from_bf16(e->p.half[i]);
+    return status;
+}
+
+pr_status pr_store_expand(const pr_store *store, const pr_store_entry *e, float *to) {
+    pr_backend *backend = store->backend;
+    if (e->mapped)
+        memcpy(to, e->mapped, e->p.bytes);
+    else if (e->p.half)
+        return expand_halves(store, e, to);
+    else
+        return backend->download(backend, to, e->p.data, e->p.bytes);
+    return PR_OK;
+}
+
+/* Memory of the backend's with the values in f32. */
+static pr_status make_wide(pr_store *store, const pr_store_entry *e, float **data, pr_error *err) {
+    pr_backend *backend = store->backend;
+    *data = backend->alloc(backend, e->p.bytes);
+    if (!*data) return pr_fail_memory(err, e->p.name, e->p.bytes);
+    if (backend->host_visible) return pr_store_expand(store, e, *data);
+    float *room = pr_alloc(e->p.bytes, 1);
+    pr_status status = room ? pr_store_expand(store, e, room) : PR_NO_MEMORY;
+    if (status == PR_OK) status = backend->upload(backend, *data, room, e->p.bytes);
+    pr_free(room);
+    if (status == PR_OK) return PR_OK;
+    backend->free(backend, *data, e->p.bytes);
+    return pr_fail(err, status, "parameter '%s' could not be widened", e->p.name);
 }
 
 pr_status pr_store_widen(pr_store *store, pr_store_entry *e, pr_error *err) {
     if (!e->p.half) return PR_OK;
-    float *data = (float *)e->mapped;
+    float *data = store->backend->host_visible ? (float *)e->mapped : NULL;
     if (!data) {
-        data = store->backend->alloc(store->backend, e->p.bytes);
-        if (!data) return pr_fail_memory(err, e->p.name, e->p.bytes);
-        pr_store_expand(e, data);
+        pr_status status = make_wide(store, e, &data, err);
+        if (status != PR_OK) return status;
         e->p.owned = true;
     }
     if (e->mapped_half) pr_store_release_pages(store, e->mapped_half, e->p.bytes / 2);
@@ -39,27 +70,58 @@ pr_status pr_store_widen(pr_store *store, pr_store_entry *e, pr_error *err) {
     return PR_OK;
 }
 
+static void round_all(const float *from, size_t n, uint16_t *to) {
+    for (size_t i = 0; i < n; i++)
+        to[i] = pr_bf16_from_f32(from[i]);
+}
+
+/* Rounds on the host what the host does not see: into the same bytes, each read before it is
+ * written over. */
+static pr_status round_far(pr_store *store, const pr_store_entry *e, uint16_t *half) {
+    pr_backend *backend = store->backend;
+    float *room = pr_alloc(e->p.bytes, 1);
+    pr_status status = room ? pr_store_expand(store, e, room) : PR_NO_MEMORY;
+    if (status == PR_OK) {
+        for (size_t i = 0; i < e->p.bytes / sizeof *room; i++) {
+            uint16_t rounded = pr_bf16_from_f32(room[i]);
+            memcpy((char *)room + i * sizeof rounded, &rounded, sizeof rounded);
+        }
+        status = backend->upload(backend, half, room, e->p.bytes / 2);
+    }
+    pr_free(room);
+    return status;
+}
+
+/* Memory of the backend's with the values in bf16. */
+static pr_status make_half(pr_store *store, const pr_store_entry *e, uint16_t **half,
+                           pr_error *err) {
+    pr_backend *backend = store->backend;
+    *half = backend->alloc(backend, e->p.bytes / 2);
+    if (!*half) return pr_fail_memory(err, e->p.name, e->p.bytes / 2);
+    pr_status status = PR_OK;
+    if (backend->host_visible)
+        round_all(e->p.data, e->p.bytes / sizeof *e->p.data, *half);
+    else
+        status = round_far(store, e, *half);
+    if (status == PR_OK) return PR_OK;
+    backend->free(backend, *half, e->p.bytes / 2);
+    return pr_fail(err, status, "parameter '%s' could not be rounded", e->p.name);
+}
+
 /* Makes p.half of p.data. */
 static pr_status narrow(pr_store *store, pr_store_entry *e, pr_error *err) {
     pr_backend *backend = store->backend;
-    if (!backend->host_visible) {
-        return pr_fail(err, PR_UNSUPPORTED,
-                       "parameter '%s': bf16 is for backends that the CPU sees", e->p.name);
-    }
     uint16_t *half = (uint16_t *)e->mapped_half;
-    if (!half) {
-        half = backend->alloc(backend, e->p.bytes / 2);
-        if (!half) return pr_fail_memory(err, e->p.name, e->p.bytes / 2);
-        for (size_t i = 0; i < e->p.bytes / sizeof *e->p.data; i++)
-            half[i] = pr_bf16_from_f32(e->p.data[i]);
-        e->half_owned = true;
-    }
     pr_status status = PR_OK;
-    if (e->half_owned) status = backend->protect(backend, half, e->p.bytes / 2, true);
-    if (e->mapped)
-        pr_store_release_pages(store, e->mapped, e->p.bytes);
-    else if (e->p.owned)
-        backend->free(backend, e->p.data, e->p.bytes);
+    if (!half) {
+        status = make_half(store, e, &half, err);
+        if (status != PR_OK) return status;
+        e->half_owned = true;
+        status = backend->protect(backend, half, e->p.bytes / 2, true);
+    }
+    if (e->mapped) pr_store_release_pages(store, e->mapped, e->p.bytes);
+    if (e->p.owned && e->p.data) backend->free(backend, e->p.data, e->p.bytes);
+    if (e->mapped) e->p.owned = false;
     /* What was its own stays so: the values are no longer those that were added. */
     e->p.data = NULL;
     e->p.half = half;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/rule.h"
@@ -46,7 +47,7 @@ const pr_op pr_op_accumulate = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = infer,
-    .kernel = {[PR_CPU] = accumulate_cpu},
+    .kernel = {[PR_CPU] = accumulate_cpu, [PR_CUDA] = PR_ON_CUDA(pr_accumulate_cuda)},
 };
 
 pr_tid pr_accumulate(pr_graph *g, pr_tid total, pr_tid x, pr_tid clock) {

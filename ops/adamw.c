@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/table.h"
 
@@ -49,42 +50,19 @@ static pr_status infer(pr_infer *c) {
     return PR_OK;
 }
 
-pr_adamw_step pr_adamw_step_of(const pr_adamw_options *o, float rate, int64_t t) {
-    double correction_1 = 1.0 - pow((double)o->beta_1, (double)t);
-    double correction_2 = 1.0 - pow((double)o->beta_2, (double)t);
-    return (pr_adamw_step){
-        .keep = (float)(1.0 - (double)rate * (double)o->weight_decay),
-        .rate = (float)((double)rate / correction_1),
-        .beta_1 = o->beta_1,
-        .rest_1 = (float)(1.0 - (double)o->beta_1),
-        .beta_2 = o->beta_2,
-        .rest_2 = (float)(1.0 - (double)o->beta_2),
-        .inverse_root = (float)(1.0 / sqrt(correction_2)),
-        .epsilon = o->epsilon,
-    };
-}
-
-/* One element. Where the gradient is zero the result is the same whichever product the compiler
- * fuses with a sum: what is added to is rounded alike. */
-PR_INLINE void update(const pr_adamw_step *s, float *p, float *m, float *v, float g) {
-    *m = s->beta_1 * *m + s->rest_1 * g;
-    *v = s->beta_2 * *v + s->rest_2 * (g * g);
-    *p = *p * s->keep - s->rate * *m / (sqrtf(*v) * s->inverse_root + s->epsilon);
-}
-
 PR_VECTOR static void apply(const pr_adamw_step *step, int64_t n, float *restrict p,
                             float *restrict m, float *restrict v, const float *restrict gradient,
                             float factor) {
     const pr_adamw_step s = *step; /* a copy: stores through p cannot change it */
     for (int64_t i = 0; i < n; i++)
-        update(&s, p + i, m + i, v + i, gradient[i] * factor);
+        pr_adamw_update(&s, p + i, m + i, v + i, gradient[i] * factor);
 }
 
 PR_VECTOR static void apply_nothing(const pr_adamw_step *step, int64_t n, float *restrict p,
                                     float *restrict m, float *restrict v) {
     const pr_adamw_step s = *step;
     for (int64_t i = 0; i < n; i++)
-        update(&s, p + i, m + i, v + i, 0.0f);
+        pr_adamw_update(&s, p + i, m + i, v + i, 0.0f);
 }
 
 /* What apply_nothing comes to where the moments are zeros. */
@@ -203,7 +181,8 @@ const pr_op pr_op_adamw = {
     .flags = PR_OP_NO_GRADIENT,
     .infer = infer,
     .bytes = bytes,
-    .kernel = {[PR_CPU] = adamw_cpu},
+    .kernel = {[PR_CPU] = adamw_cpu, [PR_CUDA] = PR_ON_CUDA(pr_adamw_cuda)},
+    .many = {[PR_CUDA] = PR_ON_CUDA(pr_adamw_cuda_many)},
 };
 
 pr_tid pr_adamw(pr_graph *g, pr_tid param, pr_tid gradient, pr_tid factor, pr_tid rates,

@@ -1,7 +1,4 @@
-/* AdamW's arithmetic, shared by the update and by the catching up of rows that a sparse gradient
- * passed over. With t the number of updates since the parameter began to train, g the gradient:
- *     p = p (1 - rate * decay);  m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g^2
- *     p = p - rate / (1 - beta_1^t) * m / (sqrt(v) / sqrt(1 - beta_2^t) + epsilon)
+/* What the update (adamw.c) and the catching up of rows that a sparse gradient passed over share.
  *
  * PR_STATE_ROWS holds for each row 2 n + h: n updates of it are done; h is 1 once the row has had a
  * gradient. Where h is 0 the moments are zeros that were never written. */
@@ -9,19 +6,8 @@
 #define PR_ADAMW_H
 
 #include "backends/simd.h"
+#include "ops/adamw_step.h"
 #include "ops/ops.h"
-
-/* The constants of one update. */
-typedef struct pr_adamw_step {
-    float keep; /* 1 - rate * decay */
-    float rate; /* over m's bias correction */
-    float beta_1, rest_1, beta_2, rest_2;
-    float inverse_root; /* 1 / sqrt of v's bias correction */
-    float epsilon;
-} pr_adamw_step;
-
-/* Of the t-th update, t = 1, 2, ...; options.weight_decay is the parameter's own. */
-pr_adamw_step pr_adamw_step_of(const pr_adamw_options *options, float rate, int64_t t);
 
 /* A parameter that is updated row by row. */
 typedef struct pr_adamw_table {

@@ -5,6 +5,7 @@
  * It has no output, and no gradient. */
 #include "backends/parallel.h"
 #include "ops/adamw.h"
+#include "ops/cuda.h"
 #include "ops/rule.h"
 #include "ops/table.h"
 
@@ -94,8 +95,8 @@ const pr_op pr_op_adamw_catch_up = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = infer,
-    .workspace = workspace,
-    .kernel = {[PR_CPU] = adamw_catch_up_cpu},
+    .workspace = {[PR_CPU] = workspace},
+    .kernel = {[PR_CPU] = adamw_catch_up_cpu, [PR_CUDA] = PR_ON_CUDA(pr_adamw_catch_up_cuda)},
 };
 
 void pr_adamw_prologue(pr_graph *g, pr_tid param, pr_tid ids, pr_tid rates, pr_tid clock,
@@ -126,20 +127,58 @@ static void table_task(const void *context, int64_t task, int thread) {
         pr_adamw_replay(&j->table, row, j->updates);
 }
 
+/* The kernel's own call, for all rows: on a backend whose memory the host does not see. room holds
+ * the clock, then the rates. */
+static pr_status call_kernel(pr_backend *backend, const pr_param *p, int64_t n_rates, char *room,
+                             const pr_adamw_options *o, pr_error *err) {
+    pr_shape table = p->shape, rows = pr_shape_1(p->shape.dim[0]);
+    const pr_call c = {
+        .in = {[PARAM] = {p->data, table, PR_F32},
+               [FIRST] = {p->state[PR_STATE_FIRST], table, PR_F32},
+               [SECOND] = {p->state[PR_STATE_SECOND], table, PR_F32},
+               [ROWS] = {p->state[PR_STATE_ROWS], rows, PR_I32},
+               [IDS] = {NULL, rows, PR_I32},
+               [RATES] = {room + sizeof(uint64_t[3]), pr_shape_1(n_rates), PR_F32},
+               [CLOCK] = {room, pr_shape_1(3), PR_U64}},
+        .attr = {.f = {o->beta_1, o->beta_2, o->epsilon, p->decay ? o->weight_decay : 0.0f},
+                 .i = {p->since}},
+        .backend = backend,
+        .name = p->name,
+        .err = err,
+    };
+    pr_kernel kernel = pr_op_adamw_catch_up.kernel[backend->kind];
+    if (!kernel) return pr_fail(err, PR_UNSUPPORTED, "%s: no kernel catches up its rows", p->name);
+    pr_status status = kernel(&c);
+    return status == PR_OK ? backend->sync(backend, err) : status;
+}
+
+static pr_status catch_up_far(pr_backend *backend, const pr_param *p, const float *rates,
+                              int32_t step, const pr_adamw_options *options, pr_error *err) {
+    const uint64_t clock[3] = {0, (uint64_t)step, 0};
+    int64_t n_rates = step > 0 ? step : 1; /* those that count */
+    size_t bytes = sizeof clock + (size_t)n_rates * sizeof *rates;
+    char *room = backend->alloc(backend, bytes);
+    if (!room) return pr_fail_memory(err, p->name, bytes);
+    pr_status status = backend->upload(backend, room, clock, sizeof clock);
+    if (status == PR_OK && step > 0) {
+        status = backend->upload(backend, room + sizeof clock, rates, (size_t)step * sizeof *rates);
+    }
+    if (status == PR_OK) status = call_kernel(backend, p, n_rates, room, options, err);
+    backend->free(backend, room, bytes);
+    return status == PR_OK ? PR_OK : pr_fail(err, status, "%s: its rows stay behind", p->name);
+}
+
 pr_status pr_adamw_catch_up(pr_store *store, int param, const float *rates, int32_t step,
                             const pr_adamw_options *options, pr_error *err) {
     const pr_param *p = pr_store_param(store, param);
-    const pr_backend *backend = pr_store_backend(store);
+    pr_backend *backend = pr_store_backend(store);
     if (!p) return pr_fail(err, PR_BAD_ARGUMENT, "there is no parameter number %d", param);
     if (!p->state[PR_STATE_ROWS]) return PR_OK;
-    if (!backend->host_visible) {
-        return pr_fail(err, PR_UNSUPPORTED, "%s: no kernel catches up its rows on %s", p->name,
-                       backend->name);
-    }
     if (step < p->since) {
         return pr_fail(err, PR_BAD_ARGUMENT, "%s: step %d lies before %d, when it began to train",
                        p->name, (int)step, (int)p->since);
     }
+    if (!backend->host_visible) return catch_up_far(backend, p, rates, step, options, err);
     job j = {
         .updates = step - p->since,
         .table = {.p = p->data,

@@ -2,6 +2,7 @@
  * Gradient: da = db = dy; reads nothing.
  * in: a, b. */
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/rule.h"
@@ -38,7 +39,7 @@ const pr_op pr_op_add = {
     .accumulate = -1,
     .infer = pr_rule_elementwise,
     .vjp = vjp,
-    .kernel = {[PR_CPU] = add_cpu},
+    .kernel = {[PR_CPU] = add_cpu, [PR_CUDA] = PR_ON_CUDA(pr_add_cuda)},
 };
 
 pr_tid pr_add(pr_graph *g, pr_tid a, pr_tid b) {

@@ -3,9 +3,10 @@
  *     Or q (B, d), then y and lse too: each sentence's first token alone asks.
  * Gradient: attention_grad. Backward reads q, k, v, y and lse, and draws scores and masks again.
  * in: q, k, v, offsets (B + 1), rng (3) or none. out: y, lse.
- * attr: site; f[0] the dropout's p; i[0] heads. */
+ * attr: site; f[0] the dropout's p; i[0] heads; i[1] 1 where q is (B, d). */
 #include "ops/attention.h"
 
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/rule.h"
@@ -13,20 +14,29 @@
 
 enum { Q, K, V, OFFSETS, RNG, INPUTS };
 
+bool pr_attention_rule(pr_infer *c, pr_shape *keys) {
+    pr_shape q = c->in[Q];
+    if (!pr_rule_rank(c, Q, "q", PR_F32, 2) || !pr_rule_rank(c, OFFSETS, "offsets", PR_I32, 1) ||
+        !pr_rule_rank(c, K, "k", PR_F32, 2)) {
+        return false;
+    }
+    bool one = pr_asks_once(&c->attr);
+    *keys = pr_shape_2(one ? c->in[K].dim[0] : q.dim[0], q.dim[1]);
+    int64_t sentences = pr_rule_sentences(c->in[OFFSETS]);
+    return !one || pr_rule_shape(c, Q, "q", PR_F32, pr_shape_2(sentences, q.dim[1]));
+}
+
 static pr_status infer(pr_infer *c) {
     int32_t heads = c->attr.i[0];
     float p = c->attr.f[0];
-    pr_shape q = c->in[Q];
+    pr_shape q = c->in[Q], keys;
     if (!pr_rule_rank(c, Q, "q", PR_F32, 2)) return PR_BAD_GRAPH;
     if (heads < 1 || q.dim[1] % heads != 0) {
         char text[PR_SHAPE_TEXT];
         return pr_fail(c->err, PR_BAD_GRAPH, "%s: %s cannot be cut into %d heads", c->what,
                        pr_shape_text(q, text), (int)heads);
     }
-    if (!pr_rule_rank(c, OFFSETS, "offsets", PR_I32, 1) || !pr_rule_rank(c, K, "k", PR_F32, 2)) {
-        return PR_BAD_GRAPH;
-    }
-    pr_shape keys = pr_keys_beside(q, c->in[K], c->in[OFFSETS]);
+    if (!pr_attention_rule(c, &keys)) return PR_BAD_GRAPH;
     if (!pr_rule_shape(c, K, "k", PR_F32, keys) || !pr_rule_shape(c, V, "v", PR_F32, keys)) {
         return PR_BAD_GRAPH;
     }
@@ -152,6 +162,12 @@ static void vjp(pr_graph *g, const pr_node *n, const pr_tid *dy, unsigned need, 
     }
 }
 
+static pr_tid first_rows(pr_graph *g, const pr_node *n) {
+    pr_attr attr = n->attr;
+    attr.i[1] = 1;
+    return pr_graph_node(g, &pr_op_attention, n->in, attr, NULL);
+}
+
 const pr_op pr_op_attention = {
     .name = "attention",
     .n_in = INPUTS,
@@ -162,14 +178,19 @@ const pr_op pr_op_attention = {
     .accumulate = -1,
     .infer = infer,
     .vjp = vjp,
-    .workspace = workspace,
+    .first_rows = first_rows,
+    .workspace = {[PR_CPU] = workspace},
     .flops = flops,
-    .kernel = {[PR_CPU] = attention_cpu},
+    .kernel = {[PR_CPU] = attention_cpu, [PR_CUDA] = PR_ON_CUDA(pr_attention_cuda)},
 };
 
 pr_tid pr_attention(pr_graph *g, pr_tid q, pr_tid k, pr_tid v, pr_tid offsets, pr_tid rng,
                     int32_t heads, float p, const char *site) {
     const pr_tid in[INPUTS] = {q, k, v, offsets, rng};
+    const pr_tensor *a = pr_graph_tensor(g, q), *b = pr_graph_tensor(g, k);
+    const pr_tensor *o = pr_graph_tensor(g, offsets);
+    bool one = a && b && o && a->shape.dim[0] != b->shape.dim[0] &&
+               a->shape.dim[0] == pr_rule_sentences(o->shape);
     return pr_graph_node(g, &pr_op_attention, in,
-                         (pr_attr){.site = pr_site(site), .f = {p}, .i = {heads}}, NULL);
+                         (pr_attr){.site = pr_site(site), .f = {p}, .i = {heads, one}}, NULL);
 }

@@ -23,11 +23,15 @@ typedef struct pr_head {
     float scale; /* 1 / sqrt(size) */
 } pr_head;
 
-/* The shape that k and v have beside q: a row a token, also where q has one a sentence. */
-static inline pr_shape pr_keys_beside(pr_shape q, pr_shape k, pr_shape offsets) {
-    bool one = q.dim[0] == pr_rule_sentences(offsets);
-    return pr_shape_2(one ? k.dim[0] : q.dim[0], q.dim[1]);
+/* Whether each sentence's first token alone asks: q then has a row a sentence. Sizes would not
+ * tell, where what kernels see is rounded up to as many tokens as there may be sentences. */
+static inline bool pr_asks_once(const pr_attr *attr) {
+    return attr->i[1] != 0;
 }
+
+/* Checks q, offsets and k of a node whose first inputs are attention's, and gives the shape that k
+ * and v have: a row a token, also where q has one a sentence. */
+bool pr_attention_rule(pr_infer *c, pr_shape *keys);
 
 /* Attention's dropout in one sentence; threshold 0 drops nothing. */
 typedef struct pr_drop {
@@ -40,7 +44,7 @@ static inline pr_head pr_head_of(const pr_call *c, int64_t sentence, int64_t hea
     const int32_t *offsets = c->in[3].data; /* (B + 1) */
     pr_head h = {.first = offsets[sentence], .d = c->in[0].shape.dim[1]};
     h.length = offsets[sentence + 1] - offsets[sentence];
-    bool one = c->in[0].shape.dim[0] == c->in[3].shape.dim[0] - 1;
+    bool one = pr_asks_once(&c->attr);
     h.first_query = one ? sentence : h.first;
     h.queries = one ? 1 : h.length;
     h.width = pr_panel_width(h.length);

@@ -8,6 +8,7 @@
  * q is (B, d), y, lse and dy too. out: dq as q, dk, dv (N, d), each only if read. attr:
  * attention's. */
 #include "ops/attention.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/rule.h"
@@ -17,11 +18,8 @@ enum { Q, K, V, OFFSETS, RNG, Y, LSE, DY, INPUTS };
 
 static pr_status infer(pr_infer *c) {
     static const char *const label[INPUTS] = {"q", "k", "v", "offsets", "rng", "y", "lse", "dy"};
-    pr_shape q = c->in[Q];
-    if (!pr_rule_rank(c, Q, label[Q], PR_F32, 2)) return PR_BAD_GRAPH;
-    if (!pr_rule_rank(c, OFFSETS, label[OFFSETS], PR_I32, 1)) return PR_BAD_GRAPH;
-    if (!pr_rule_rank(c, K, label[K], PR_F32, 2)) return PR_BAD_GRAPH;
-    pr_shape keys = pr_keys_beside(q, c->in[K], c->in[OFFSETS]);
+    pr_shape q = c->in[Q], keys;
+    if (!pr_attention_rule(c, &keys)) return PR_BAD_GRAPH;
     for (int k = K; k < INPUTS; k++) {
         if (k == OFFSETS || k == RNG) continue;
         pr_shape shape = k == LSE ? pr_shape_2(q.dim[0], c->attr.i[0]) : k <= V ? keys : q;
@@ -192,9 +190,9 @@ const pr_op pr_op_attention_grad = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = infer,
-    .workspace = workspace,
+    .workspace = {[PR_CPU] = workspace, [PR_CUDA] = PR_ON_CUDA(pr_attention_grad_cuda_workspace)},
     .flops = flops,
-    .kernel = {[PR_CPU] = attention_grad_cpu},
+    .kernel = {[PR_CPU] = attention_grad_cpu, [PR_CUDA] = PR_ON_CUDA(pr_attention_grad_cuda)},
 };
 
 void pr_attention_grad(pr_graph *g, const pr_node *n, pr_tid dy, pr_tid grad[3]) {

@@ -3,6 +3,7 @@
  * in: total. attr: f[0] max_norm. */
 #include <math.h>
 
+#include "ops/cuda.h"
 #include "ops/ops.h"
 #include "ops/rule.h"
 #include "ops/table.h"
@@ -27,7 +28,7 @@ const pr_op pr_op_clip_factor = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = infer,
-    .kernel = {[PR_CPU] = clip_factor_cpu},
+    .kernel = {[PR_CPU] = clip_factor_cpu, [PR_CUDA] = PR_ON_CUDA(pr_clip_factor_cuda)},
 };
 
 pr_tid pr_clip_factor(pr_graph *g, pr_tid total, float max_norm) {

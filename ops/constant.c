@@ -1,5 +1,6 @@
 /* constant: n copies of a value, f32 (n). It has no input, so no gradient flows through it.
  * attr: f[0] the value, i[0] n. */
+#include "ops/cuda.h"
 #include "ops/ops.h"
 
 static pr_status infer(pr_infer *c) {
@@ -25,7 +26,7 @@ const pr_op pr_op_constant = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = infer,
-    .kernel = {[PR_CPU] = constant_cpu},
+    .kernel = {[PR_CPU] = constant_cpu, [PR_CUDA] = PR_ON_CUDA(pr_constant_cuda)},
 };
 
 pr_tid pr_constant(pr_graph *g, float value, int32_t n) {

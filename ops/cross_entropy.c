@@ -5,6 +5,7 @@
  * cross_entropy in: logits, labels. cross_entropy_grad in: dloss, logits, labels. */
 #include <math.h>
 
+#include "ops/cuda.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
 #include "ops/rule.h"
@@ -89,7 +90,7 @@ const pr_op pr_op_cross_entropy = {
     .accumulate = -1,
     .infer = infer,
     .vjp = vjp,
-    .kernel = {[PR_CPU] = cross_entropy_cpu},
+    .kernel = {[PR_CPU] = cross_entropy_cpu, [PR_CUDA] = PR_ON_CUDA(pr_cross_entropy_cuda)},
 };
 
 const pr_op pr_op_cross_entropy_grad = {
@@ -100,7 +101,7 @@ const pr_op pr_op_cross_entropy_grad = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = grad_infer,
-    .kernel = {[PR_CPU] = grad_cpu},
+    .kernel = {[PR_CPU] = grad_cpu, [PR_CUDA] = PR_ON_CUDA(pr_cross_entropy_grad_cuda)},
 };
 
 pr_tid pr_cross_entropy(pr_graph *g, pr_tid logits, pr_tid labels) {

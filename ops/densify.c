@@ -3,6 +3,7 @@
  * in: values (N, d), ids i32 (N) ascending, count i32 (1). attr: i[0] V. */
 #include <string.h>
 
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
@@ -45,7 +46,7 @@ const pr_op pr_op_densify = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = infer,
-    .kernel = {[PR_CPU] = densify_cpu},
+    .kernel = {[PR_CPU] = densify_cpu, [PR_CUDA] = PR_ON_CUDA(pr_densify_cuda)},
 };
 
 pr_tid pr_densify(pr_graph *g, pr_tid sparse, int64_t n_rows) {

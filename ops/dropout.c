@@ -6,6 +6,7 @@
  * in: x, rng, offsets. attr: site, f[0] p. */
 #include "backends/philox.h"
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/rule.h"
@@ -129,7 +130,7 @@ const pr_op pr_op_dropout = {
     .infer = infer,
     .vjp = vjp,
     .first_rows = first_rows,
-    .kernel = {[PR_CPU] = dropout_cpu},
+    .kernel = {[PR_CPU] = dropout_cpu, [PR_CUDA] = PR_ON_CUDA(pr_dropout_cuda)},
 };
 
 pr_tid pr_dropout(pr_graph *g, pr_tid x, pr_tid rng, pr_tid offsets, float p, const char *site) {

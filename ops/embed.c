@@ -7,6 +7,7 @@
 
 #include "backends/simd.h"
 #include "graph/bf16.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
@@ -170,7 +171,7 @@ const pr_op pr_op_embed = {
     .infer = infer,
     .vjp = vjp,
     .bytes = bytes,
-    .kernel = {[PR_CPU] = embed_cpu},
+    .kernel = {[PR_CPU] = embed_cpu, [PR_CUDA] = PR_ON_CUDA(pr_embed_cuda)},
 };
 
 const pr_op pr_op_embed_grad = {
@@ -180,8 +181,8 @@ const pr_op pr_op_embed_grad = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT | PR_OP_SPARSE,
     .infer = grad_infer,
-    .workspace = grad_workspace,
-    .kernel = {[PR_CPU] = grad_cpu},
+    .workspace = {[PR_CPU] = grad_workspace, [PR_CUDA] = PR_ON_CUDA(pr_embed_grad_cuda_workspace)},
+    .kernel = {[PR_CPU] = grad_cpu, [PR_CUDA] = PR_ON_CUDA(pr_embed_grad_cuda)},
 };
 
 pr_tid pr_embed(pr_graph *g, pr_tid table, pr_tid ids) {

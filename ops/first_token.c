@@ -4,6 +4,7 @@
  * a number or the name of a dynamic one. */
 #include <string.h>
 
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
@@ -78,7 +79,7 @@ const pr_op pr_op_first_token = {
     .infer = infer,
     .vjp = vjp,
     .bytes = bytes,
-    .kernel = {[PR_CPU] = first_token_cpu},
+    .kernel = {[PR_CPU] = first_token_cpu, [PR_CUDA] = PR_ON_CUDA(pr_first_token_cuda)},
 };
 
 const pr_op pr_op_first_token_grad = {
@@ -88,7 +89,7 @@ const pr_op pr_op_first_token_grad = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = grad_infer,
-    .kernel = {[PR_CPU] = grad_cpu},
+    .kernel = {[PR_CPU] = grad_cpu, [PR_CUDA] = PR_ON_CUDA(pr_first_token_grad_cuda)},
 };
 
 pr_tid pr_first_token(pr_graph *g, pr_tid x, pr_tid offsets) {

@@ -2,6 +2,7 @@
  * Gradient: dx = dy (Phi(x) + x phi(x)), phi(x) = exp(-x^2 / 2) / sqrt(2 pi); reads x.
  * gelu in: x. gelu_grad in: dy, x. All of one shape. */
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
@@ -58,7 +59,7 @@ const pr_op pr_op_gelu = {
     .flags = PR_OP_CHEAP,
     .infer = pr_rule_elementwise,
     .vjp = vjp,
-    .kernel = {[PR_CPU] = gelu_cpu},
+    .kernel = {[PR_CPU] = gelu_cpu, [PR_CUDA] = PR_ON_CUDA(pr_gelu_cuda)},
 };
 
 const pr_op pr_op_gelu_grad = {
@@ -69,7 +70,7 @@ const pr_op pr_op_gelu_grad = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = pr_rule_elementwise,
-    .kernel = {[PR_CPU] = gelu_grad_cpu},
+    .kernel = {[PR_CPU] = gelu_grad_cpu, [PR_CUDA] = PR_ON_CUDA(pr_gelu_grad_cuda)},
 };
 
 pr_tid pr_gelu(pr_graph *g, pr_tid x) {

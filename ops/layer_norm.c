@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
@@ -164,7 +165,7 @@ const pr_op pr_op_layer_norm = {
     .flags = PR_OP_CHEAP,
     .infer = infer,
     .vjp = vjp,
-    .kernel = {[PR_CPU] = layer_norm_cpu},
+    .kernel = {[PR_CPU] = layer_norm_cpu, [PR_CUDA] = PR_ON_CUDA(pr_layer_norm_cuda)},
 };
 
 const pr_op pr_op_layer_norm_grad = {
@@ -175,7 +176,7 @@ const pr_op pr_op_layer_norm_grad = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = grad_infer,
-    .kernel = {[PR_CPU] = grad_cpu},
+    .kernel = {[PR_CPU] = grad_cpu, [PR_CUDA] = PR_ON_CUDA(pr_layer_norm_grad_cuda)},
 };
 
 const pr_op pr_op_layer_norm_grad_gamma = {
@@ -185,7 +186,7 @@ const pr_op pr_op_layer_norm_grad_gamma = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = gamma_infer,
-    .kernel = {[PR_CPU] = gamma_cpu},
+    .kernel = {[PR_CPU] = gamma_cpu, [PR_CUDA] = PR_ON_CUDA(pr_layer_norm_grad_gamma_cuda)},
 };
 
 pr_tid pr_layer_norm(pr_graph *g, pr_tid x, pr_tid gamma, pr_tid beta, float epsilon) {

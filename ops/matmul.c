@@ -7,6 +7,7 @@
  * in: a, b, bias, onto. attr: f[0] alpha, i[0] the transpositions. */
 #include "backends/gemm.h"
 #include "backends/gemm_bf16.h"
+#include "ops/cuda.h"
 #include "ops/ops.h"
 #include "ops/table.h"
 
@@ -121,9 +122,9 @@ const pr_op pr_op_matmul = {
     .accumulate = ONTO,
     .infer = infer,
     .vjp = vjp,
-    .workspace = workspace,
+    .workspace = {[PR_CPU] = workspace, [PR_CUDA] = PR_ON_CUDA(pr_matmul_cuda_workspace)},
     .flops = flops,
-    .kernel = {[PR_CPU] = matmul_cpu},
+    .kernel = {[PR_CPU] = matmul_cpu, [PR_CUDA] = PR_ON_CUDA(pr_matmul_cuda)},
 };
 
 pr_tid pr_matmul(pr_graph *g, pr_tid a, pr_tid b, unsigned transpose, float alpha, pr_tid bias,

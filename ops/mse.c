@@ -2,6 +2,7 @@
  * Gradient: dx = dloss 2 (x - target) / B; reads x and targets. Targets can't be trained.
  * Both compute in double, as cross_entropy.
  * mse in: x, targets. mse_grad in: dloss, x, targets. */
+#include "ops/cuda.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
 #include "ops/rule.h"
@@ -63,7 +64,7 @@ const pr_op pr_op_mse = {
     .accumulate = -1,
     .infer = infer,
     .vjp = vjp,
-    .kernel = {[PR_CPU] = mse_cpu},
+    .kernel = {[PR_CPU] = mse_cpu, [PR_CUDA] = PR_ON_CUDA(pr_mse_cuda)},
 };
 
 const pr_op pr_op_mse_grad = {
@@ -74,7 +75,7 @@ const pr_op pr_op_mse_grad = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = grad_infer,
-    .kernel = {[PR_CPU] = grad_cpu},
+    .kernel = {[PR_CPU] = grad_cpu, [PR_CUDA] = PR_ON_CUDA(pr_mse_grad_cuda)},
 };
 
 pr_tid pr_mse(pr_graph *g, pr_tid x, pr_tid targets) {

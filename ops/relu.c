@@ -2,6 +2,7 @@
  * Gradient: dx = dy where y > 0, else 0; reads y, so that x may die in place.
  * relu in: x. relu_grad in: dy, y. All of one shape. */
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
@@ -49,7 +50,7 @@ const pr_op pr_op_relu = {
     .accumulate = -1,
     .infer = pr_rule_elementwise,
     .vjp = vjp,
-    .kernel = {[PR_CPU] = relu_cpu},
+    .kernel = {[PR_CPU] = relu_cpu, [PR_CUDA] = PR_ON_CUDA(pr_relu_cuda)},
 };
 
 const pr_op pr_op_relu_grad = {
@@ -60,7 +61,7 @@ const pr_op pr_op_relu_grad = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = pr_rule_elementwise,
-    .kernel = {[PR_CPU] = relu_grad_cpu},
+    .kernel = {[PR_CPU] = relu_grad_cpu, [PR_CUDA] = PR_ON_CUDA(pr_relu_grad_cuda)},
 };
 
 pr_tid pr_relu(pr_graph *g, pr_tid x) {

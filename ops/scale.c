@@ -2,6 +2,7 @@
  * Gradient: dx = factor dy; reads nothing.
  * in: x. attr: f[0] factor. */
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/rule.h"
@@ -34,7 +35,7 @@ const pr_op pr_op_scale = {
     .accumulate = -1,
     .infer = pr_rule_elementwise,
     .vjp = vjp,
-    .kernel = {[PR_CPU] = scale_cpu},
+    .kernel = {[PR_CPU] = scale_cpu, [PR_CUDA] = PR_ON_CUDA(pr_scale_cuda)},
 };
 
 pr_tid pr_scale(pr_graph *g, pr_tid x, float factor) {

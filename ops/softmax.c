@@ -2,6 +2,7 @@
  * Gradient: dx = y (dy - sum of dy y over the row); reads y.
  * softmax in: x. softmax_grad in: dy, y. */
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
@@ -75,7 +76,7 @@ const pr_op pr_op_softmax = {
     .accumulate = -1,
     .infer = infer,
     .vjp = vjp,
-    .kernel = {[PR_CPU] = softmax_cpu},
+    .kernel = {[PR_CPU] = softmax_cpu, [PR_CUDA] = PR_ON_CUDA(pr_softmax_cuda)},
 };
 
 const pr_op pr_op_softmax_grad = {
@@ -86,7 +87,7 @@ const pr_op pr_op_softmax_grad = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = infer,
-    .kernel = {[PR_CPU] = softmax_grad_cpu},
+    .kernel = {[PR_CPU] = softmax_grad_cpu, [PR_CUDA] = PR_ON_CUDA(pr_softmax_grad_cuda)},
 };
 
 pr_tid pr_softmax(pr_graph *g, pr_tid x) {

@@ -2,6 +2,7 @@
  * 64, the blocks in order. What bias gradients are made of; it has no gradient of its own.
  * in: x, onto. */
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/rule.h"
@@ -59,7 +60,7 @@ const pr_op pr_op_sum_rows = {
     .accumulate = ONTO,
     .flags = PR_OP_NO_GRADIENT,
     .infer = infer,
-    .kernel = {[PR_CPU] = sum_rows_cpu},
+    .kernel = {[PR_CPU] = sum_rows_cpu, [PR_CUDA] = PR_ON_CUDA(pr_sum_rows_cuda)},
 };
 
 pr_tid pr_sum_rows(pr_graph *g, pr_tid x, pr_tid onto) {

@@ -3,6 +3,7 @@
  * added in order. The gradients' norm: it has no gradient of its own.
  * in: x, total f64 (1), count i32 (1) of a sparse x. */
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
@@ -74,8 +75,9 @@ const pr_op pr_op_sum_squares = {
     .accumulate = TOTAL,
     .flags = PR_OP_NO_GRADIENT,
     .infer = infer,
-    .workspace = workspace,
-    .kernel = {[PR_CPU] = sum_squares_cpu},
+    .workspace = {[PR_CPU] = workspace, [PR_CUDA] = PR_ON_CUDA(pr_sum_squares_cuda_workspace)},
+    .kernel = {[PR_CPU] = sum_squares_cpu, [PR_CUDA] = PR_ON_CUDA(pr_sum_squares_cuda)},
+    .many = {[PR_CUDA] = PR_ON_CUDA(pr_sum_squares_cuda_many)},
 };
 
 pr_tid pr_sum_squares(pr_graph *g, pr_tid x, pr_tid total) {

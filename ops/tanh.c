@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "backends/simd.h"
+#include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"
@@ -50,7 +51,7 @@ const pr_op pr_op_tanh = {
     .accumulate = -1,
     .infer = pr_rule_elementwise,
     .vjp = vjp,
-    .kernel = {[PR_CPU] = tanh_cpu},
+    .kernel = {[PR_CPU] = tanh_cpu, [PR_CUDA] = PR_ON_CUDA(pr_tanh_cuda)},
 };
 
 const pr_op pr_op_tanh_grad = {
@@ -61,7 +62,7 @@ const pr_op pr_op_tanh_grad = {
     .accumulate = -1,
     .flags = PR_OP_NO_GRADIENT,
     .infer = pr_rule_elementwise,
-    .kernel = {[PR_CPU] = tanh_grad_cpu},
+    .kernel = {[PR_CPU] = tanh_grad_cpu, [PR_CUDA] = PR_ON_CUDA(pr_tanh_grad_cuda)},
 };
 
 pr_tid pr_tanh(pr_graph *g, pr_tid x) {

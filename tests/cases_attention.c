@@ -1,5 +1,6 @@
-/* attention and its gradient: sentences around the block of 48 queries and the panels of 16 keys
- * and columns, heads of odd sizes, 32 and 64, dropout and none, training and not. */
+/* attention and its gradient: sentences around the blocks of 48 queries, the panels and tiles of 16
+ * rows and the groups of 32, and long ones; heads of odd sizes, 32 and 64, and up to 256; dropout
+ * and none, training and not. */
 #include <stdio.h>
 
 #include "ops/ops.h"
@@ -35,6 +36,11 @@ static const struct {
     {{15, 16, 17, 1, 49}, 2, 32, 0.1f, 1, true, true, true},
     {{200, 3}, 3, 7, 0.1f, 1, true, true, true},
     {{20, 50}, 2, 16, 0, 8, false, true, true},
+    {{525, 3}, 1, 32, 0.1f, 1, true, true, false},
+    {{513, 64, 1}, 2, 64, 0.1f, 1, true, true, true},
+    {{33, 18, 1}, 2, 36, 0.1f, 1, true, true, false},
+    {{70, 33}, 1, 128, 0.1f, 1, true, true, false},
+    {{40, 2}, 2, 256, 0.1f, 1, true, true, false},
 };
 
 enum { BATCHES = sizeof batches / sizeof *batches };
@@ -50,7 +56,8 @@ static void make_forward(int i, op_case *c) {
     snprintf(c->label, sizeof c->label, "attention %d with %d heads of %d, dropout %g%s", i,
              (int)batches[i].heads, (int)batches[i].size, (double)batches[i].p,
              batches[i].training ? "" : ", not training");
-    c->attr = (pr_attr){.site = pr_site(c->label), .f = {batches[i].p}, .i = {batches[i].heads}};
+    c->attr = (pr_attr){
+        .site = pr_site(c->label), .f = {batches[i].p}, .i = {batches[i].heads, batches[i].one}};
     c->training = batches[i].training;
     c->condition = batches[i].magnitude * batches[i].magnitude;
     case_offsets(c, OFFSETS, batches[i].lengths);

@@ -8,6 +8,7 @@
 #include "backends/cpu.h"
 #include "ops/ops.h"
 #include "ops/table.h"
+#include "tests/agreement.h"
 #include "tests/cases.h"
 #include "tests/scratch.h"
 
@@ -120,7 +121,8 @@ static outcome run(const op_case *c, manner how) {
     };
     take_inputs(c, &call);
     make_outputs(c, how, &call, &result);
-    size_t scratch = c->op->workspace ? c->op->workspace(&call) : 0;
+    size_t (*workspace)(const pr_call *) = c->op->workspace[PR_CPU];
+    size_t scratch = workspace ? workspace(&call) : 0;
     call.workspace = guarded(scratch);
     pr_status status = c->op->kernel[PR_CPU](&call);
     if (status != PR_OK) fail_msg("%s: %s", c->label, err.message);
@@ -139,65 +141,6 @@ static void free_outcome(outcome *o) {
 }
 
 /* ---- what came out ---- */
-
-/* Exponentials stay above 1.2e-38, where others come to zero. */
-static const double smallest = 1e-34;
-
-/* Adds the element's squared error, in units, to *squares. */
-static void check_element(const op_case *c, const reference *r, const reference_call *expected,
-                          int k, int64_t i, double found, double unit, double *squares) {
-    double y = expected->y[k][i], allowed = expected->scale[k][i] * unit;
-    double error = fabs(found - y);
-    if (!(error <= r->most * allowed + smallest)) {
-        fail_msg("%s: element %lld of output %d is %.9g and should be %.9g: off by %.3g units, "
-                 "%.3g are allowed",
-                 c->label, (long long)i, k, found, y, error / allowed, r->most);
-    }
-    if (error > smallest) *squares += error / allowed * (error / allowed);
-}
-
-static void check_floats(const op_case *c, const reference *r, const reference_call *expected,
-                         int k, const void *out, pr_dtype dtype) {
-    int64_t n = reference_count(expected->shape[k]);
-    double squares = 0.0, unit = dtype == PR_F64 ? 0x1p-53 : 0x1p-24;
-    for (int64_t i = 0; i < n; i++) {
-        double found = dtype == PR_F64 ? ((const double *)out)[i] : ((const float *)out)[i];
-        if (!isnan(expected->y[k][i])) {
-            check_element(c, r, expected, k, i, found, unit, &squares);
-        } else if (!isnan(found)) {
-            fail_msg("%s: element %lld of output %d is written", c->label, (long long)i, k);
-        }
-    }
-    /* One of a few may well be off by the most. */
-    if (squares > (double)n * r->typical * r->typical + r->most * r->most) {
-        fail_msg("%s: output %d is off by %.3g units in the mean, %.3g are allowed", c->label, k,
-                 sqrt(squares / (double)n), r->typical);
-    }
-}
-
-static void check_integers(const op_case *c, const reference_call *expected, int k,
-                           const int32_t *out) {
-    for (int64_t i = 0; i < reference_count(expected->shape[k]); i++) {
-        if (out[i] == expected->y[k][i]) continue;
-        fail_msg("%s: element %lld of output %d is %d and should be %g", c->label, (long long)i, k,
-                 (int)out[i], expected->y[k][i]);
-    }
-}
-
-static void check_against_reference(const op_case *c, const outcome *found) {
-    reference_call expected;
-    case_expect(c, &expected);
-    pr_infer rule;
-    case_infer(c, &rule);
-    for (int k = 0; k < c->op->n_out; k++) {
-        if (rule.out_dtype[k] == PR_I32) {
-            check_integers(c, &expected, k, found->out[k]);
-        } else {
-            check_floats(c, reference_of(c->op), &expected, k, found->out[k], rule.out_dtype[k]);
-        }
-    }
-    case_expect_free(&expected);
-}
 
 /* Runs the case in another manner, which must not show. */
 static void check_same(const op_case *c, const outcome *base, manner how, const char *what) {
@@ -218,7 +161,8 @@ static void note_agreed(const op_case *c) {
 
 static void check_case(const op_case *c) {
     outcome base = run(c, (manner){.threads = 1, .inplace = -1});
-    check_against_reference(c, &base);
+    check_agrees(c, base.out);
+    check_unwritten(c, base.out);
     check_same(c, &base, (manner){.threads = 2, .inplace = -1}, "on two threads");
     check_same(c, &base, (manner){.threads = 3, .inplace = -1}, "on three threads");
     for (int k = 0; k < c->op->n_in; k++) {
@@ -248,25 +192,6 @@ static void kernels_agree_with_their_references(void **state) {
 
 /* ---- what is not a number ---- */
 
-static bool holds_nan(const outcome *o, pr_dtype dtype) {
-    bool is_double = dtype == PR_F64;
-    for (size_t i = 0; i < o->bytes[0] / pr_dtype_size(dtype); i++) {
-        double x = is_double ? ((const double *)o->out[0])[i] : ((const float *)o->out[0])[i];
-        if (isnan(x)) return true;
-    }
-    return false;
-}
-
-/* Whether every output reads the first element of the first input: not where a mask, a list of rows
- * or a factor of zero may pass it over. */
-static bool reads_first(const op_case *c) {
-    const pr_op *op = c->op;
-    if (!op->n_in || !reference_count(case_shape(c, 0))) return false;
-    if (op == &pr_op_matmul) return c->attr.f[0] != 0.0f;
-    if (op == &pr_op_sum_squares && c->data[2]) return *(int32_t *)c->data[2] > 0;
-    return op != &pr_op_dropout && op != &pr_op_embed && op != &pr_op_relu_grad;
-}
-
 /* Training must stop at a NaN, so no kernel may lose one. */
 static void not_a_number_is_not_lost(void **state) {
     (void)state;
@@ -274,12 +199,9 @@ static void not_a_number_is_not_lost(void **state) {
         for (int i = 0; i < case_families[f]->count(); i++) {
             op_case c;
             case_make(case_families[f], i, &c);
-            if (reads_first(&c)) {
-                pr_infer rule;
-                case_infer(&c, &rule);
-                memset(c.data[0], 0xff, pr_dtype_size(c.dtype[0])); /* a NaN */
+            if (spoil_first(&c)) {
                 outcome found = run(&c, (manner){.threads = 1, .inplace = -1});
-                if (!holds_nan(&found, rule.out_dtype[0])) fail_msg("%s: NaN is lost", c.label);
+                check_spoilt(&c, found.out[0]);
                 free_outcome(&found);
             }
             case_free(&c);

@@ -68,7 +68,7 @@ const pr_op toy_rotate = {
     .inplace = 1,
     .accumulate = -1,
     .infer = same,
-    .workspace = rotate_workspace,
+    .workspace = {[PR_CPU] = rotate_workspace},
     .kernel = {[PR_CPU] = rotate},
 };
 

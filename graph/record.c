@@ -1,0 +1,40 @@
+#include "graph/memory.h"
+#include "graph/plan_internal.h"
+
+pr_status pr_plan_make_recordings(pr_plan *plan, pr_error *err) {
+    int64_t step = plan->backend->token_step;
+    if (!plan->backend->record) return PR_OK;
+    size_t n = step ? (size_t)(plan->capacity.tokens / step) + 2 : 1;
+    plan->recording = pr_alloc(n, sizeof *plan->recording);
+    if (!plan->recording) return pr_fail_memory(err, "a plan", n * sizeof *plan->recording);
+    plan->n_recordings = n;
+    return PR_OK;
+}
+
+void pr_plan_forget_recordings(pr_plan *plan) {
+    for (size_t i = 0; i < plan->n_recordings; i++) {
+        if (plan->recording[i]) plan->backend->forget(plan->backend, plan->recording[i]);
+        plan->recording[i] = NULL;
+    }
+}
+
+static pr_status record(pr_plan *plan, void **recording, pr_error *err) {
+    pr_backend *backend = plan->backend;
+    pr_status status = backend->record(backend, err);
+    if (status != PR_OK) return status;
+    status = pr_plan_run_steps(plan, err);
+    *recording = backend->recorded(backend, status == PR_OK ? err : NULL);
+    if (status == PR_OK) return *recording ? PR_OK : err && err->code ? err->code : PR_DEVICE;
+    if (*recording) backend->forget(backend, *recording);
+    *recording = NULL;
+    return status;
+}
+
+pr_status pr_plan_replay(pr_plan *plan, pr_error *err) {
+    int64_t step = plan->backend->token_step;
+    size_t i = step ? (size_t)((plan->bound.tokens + step - 1) / step) : 0;
+    pr_status status = PR_OK;
+    if (!plan->recording[i]) status = record(plan, &plan->recording[i], err);
+    if (status != PR_OK) return status;
+    return plan->backend->replay(plan->backend, plan->recording[i], err);
+}
