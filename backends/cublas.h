@@ -1,0 +1,59 @@
+/* Matrix products on a GPU, by cuBLASLt. The library is found when it is first needed, not linked:
+ * half a gigabyte that a program without a GPU never loads. */
+#ifndef PR_CUBLAS_H
+#define PR_CUBLAS_H
+
+#include <cublasLt.h>
+
+#include "backends/gemm.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The functions that are used, as the library has them. */
+typedef struct pr_cublas {
+    void *library;
+    cublasLtHandle_t handle;
+    __typeof__(cublasLtCreate) *create;
+    __typeof__(cublasLtDestroy) *destroy;
+    __typeof__(cublasLtMatmul) *matmul;
+    __typeof__(cublasLtMatmulDescCreate) *desc_create;
+    __typeof__(cublasLtMatmulDescDestroy) *desc_destroy;
+    __typeof__(cublasLtMatmulDescSetAttribute) *desc_set;
+    __typeof__(cublasLtMatrixLayoutCreate) *layout_create;
+    __typeof__(cublasLtMatrixLayoutDestroy) *layout_destroy;
+    __typeof__(cublasLtMatmulPreferenceCreate) *preference_create;
+    __typeof__(cublasLtMatmulPreferenceDestroy) *preference_destroy;
+    __typeof__(cublasLtMatmulPreferenceSetAttribute) *preference_set;
+    __typeof__(cublasLtMatmulAlgoGetHeuristic) *heuristic;
+    __typeof__(cublasLtGetStatusString) *status_string;
+} pr_cublas;
+
+/* Finds the library and opens it for the GPU that is set. PR_DEVICE where it is not there. */
+pr_status pr_cublas_open(pr_cublas *blas, pr_error *err);
+void pr_cublas_close(pr_cublas *blas); /* one of zeros is legal */
+
+/* How the factors are kept and multiplied; sums and the result are f32. */
+typedef enum pr_cublas_kind { PR_CUBLAS_F32, PR_CUBLAS_TF32, PR_CUBLAS_BF16 } pr_cublas_kind;
+
+enum { PR_CUBLAS_WORKSPACE = 4 << 20 }; /* bytes that every product is given */
+
+/* c = alpha op(a) op(b) + bias + onto, all on the device (gemm.h); factors: a and b as they are
+ * kept, which `kind` says, in the place of the product's own a and b. Put into the stream. */
+pr_status pr_cublas_run(const pr_cublas *blas, cudaStream_t stream, const pr_gemm *product,
+                        pr_cublas_kind kind, const void *const factors[2], void *workspace,
+                        pr_error *err);
+
+/* ---- where the library comes from ---- */
+
+/* NULL with err set. */
+void *pr_cublas_library_open(pr_error *err);
+/* The address of a function, in a function pointer's bytes; false where it is not there. */
+bool pr_cublas_library_find(void *library, const char *name, void *function);
+void pr_cublas_library_close(void *library);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
