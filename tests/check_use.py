@@ -40,9 +40,9 @@ def check_options(tools):
         "task", "data", "train-file", "dev-file", "text", "text-b", "label", "max-length", "method",
         "learner", "size", "prime", "scale", "alpha", "retain", "prime-steps", "train", "freeze",
         "epochs", "batch-size", "micro-batch", "recompute", "memory", "lr", "weight-decay", "warmup",
-        "clip", "dropout", "head-dropout", "seed", "steps", "threads", "precision", "out", "collapse", "checkpoint",
-        "save-every", "resume", "log", "json", "quiet", "dry-run", "profile", "help",
-        "version"]
+        "clip", "dropout", "head-dropout", "seed", "steps", "backend", "gpu", "threads", "precision",
+        "out", "collapse", "checkpoint", "save-every", "resume", "log", "json", "quiet", "dry-run",
+        "profile", "check", "help", "version"]
     for shown in ("(5)", "(16)", "(2e-05)", "(0.01)", "(MODEL-tuned.gguf)", "(128)", "(all usable"):
         assert shown in out, shown
 

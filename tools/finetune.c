@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backends/cpu.h"
+#include "backends/cuda.h"
 #include "graph/memory.h"
 #include "tools/format.h"
 #include "tools/interrupt.h"
@@ -9,6 +10,7 @@
 #include "tools/profile.h"
 #include "tools/report.h"
 #include "tools/settings.h"
+#include "tools/side_by_side.h"
 
 /* Everything that is open. */
 typedef struct session {
@@ -20,6 +22,11 @@ typedef struct session {
     report report;
     profile profile;
     pr_finetune_result result;
+    pr_backend *beside_backend; /* --check: */
+    pr_model *beside;
+    side_by_side found;
+    pr_comparison comparison;
+    size_t wrong_values;
     size_t trained; /* parameters, in the first step */
     int32_t steps;  /* of the whole run; 0: none was made */
     bool saved;
@@ -89,6 +96,43 @@ static pr_status fit(session *e, pr_error *err) {
     return PR_OK;
 }
 
+/* The model once more, on the processor, for the first step to be compared with. */
+static pr_status open_beside(session *e, pr_error *err) {
+    const settings *s = e->s;
+    const pr_dataset *train = e->data.train;
+    bool made;
+    e->beside_backend = processor_open_named(&s->processor, "cpu", e->text, err);
+    if (!e->beside_backend) return err->code;
+    e->beside = pr_model_open(s->model, e->beside_backend, err);
+    if (!e->beside) return err->code;
+    pr_status status = pr_model_set_labels(e->beside, (const char *const *)train->label_name,
+                                           train->n_labels, (uint64_t)s->seed, &made, err);
+    if (status != PR_OK) return status;
+    e->found = (side_by_side){.step = 1};
+    e->found.tolerance =
+        side_by_side_tolerance(e->backend->precision, e->beside_backend->precision);
+    e->comparison = (pr_comparison){e->beside->store, side_by_side_note, &e->found};
+    return pr_model_set_method(e->beside, s->method, &s->method_options, err);
+}
+
+static void close_beside(session *e) {
+    side_by_side_free(&e->found);
+    pr_model_free(e->beside);
+    if (e->beside_backend) pr_backend_free(e->beside_backend);
+    e->beside = NULL;
+    e->beside_backend = NULL;
+}
+
+/* After the first step: goes on only where both backends made the same of it. */
+static bool judge(session *e) {
+    FILE *out = e->text ? e->text : stderr;
+    fprintf(out, "The first step, beside the processor's:\n");
+    side_by_side_judge(&e->found, out);
+    e->wrong_values = e->found.out_of_tolerance;
+    close_beside(e);
+    return !e->wrong_values;
+}
+
 /* Opens the model and its data and gives it the head and the method. */
 static pr_status prepare(session *e, pr_error *err) {
     settings *s = e->s;
@@ -110,6 +154,7 @@ static pr_status prepare(session *e, pr_error *err) {
     status = pr_model_set_method(e->model, s->method, &s->method_options, err);
     if (status == PR_OK) status = check_globs("--train", &s->train, e->model, err);
     if (status == PR_OK) status = check_globs("--freeze", &s->freeze, e->model, err);
+    if (status == PR_OK && s->check) status = open_beside(e, err);
     if (s->dropout >= 0) {
         e->model->config.dropout = (float)s->dropout;
         e->model->config.attention_dropout = (float)s->dropout;
@@ -152,6 +197,7 @@ static bool on_step(void *context, const pr_step_report *step) {
         tell_resume(e, step);
     }
     e->steps = step->steps;
+    if (e->beside && !judge(e)) return false;
     if (e->s->profile) profile_step(&e->profile, step->seconds);
     bool go_on = report_step(&e->report, step) && !interrupt_asked();
     /* The loop looks for a checkpoint's name when it stops: a run that is cut off leaves one even
@@ -202,18 +248,33 @@ static pr_status train(session *e, pr_error *err) {
                                          .epoch = on_epoch,
                                          .flip = on_flip,
                                          .phase = on_phase,
-                                         .watch = s->profile ? on_node : NULL};
+                                         .watch = s->profile ? on_node : NULL,
+                                         .compare = &e->comparison,
+                                         .compared = e->beside != NULL};
     interrupt_watch();
     status = pr_finetune_run(e->model, e->backend, e->data.train, e->data.dev, &s->run, &calls,
                              &e->result, err);
     progress_erase(&e->report.bar);
     if (status != PR_OK) return status;
+    if (e->wrong_values) {
+        return pr_fail(err, PR_DEVICE, "%zu values of the first step are out of tolerance",
+                       e->wrong_values);
+    }
     tell_stop(e);
     /* A run that its log stopped, which report_end tells, has its checkpoint to go on from. */
     if (e->report.log_failed && e->result.cancelled) return PR_OK;
     status = pr_model_save(e->model, s->out, s->collapse, err);
     e->saved = status == PR_OK;
     return status;
+}
+
+/* What was planned is a part of what is allocated: parameters stay on the GPU too. */
+static void tell_gpu(const session *e) {
+    char peak[FORMAT_SIZE], context[FORMAT_SIZE];
+    if (e->backend->kind != PR_CUDA) return;
+    pr_cuda_memory m = pr_cuda_memory_of(e->backend);
+    fprintf(e->text, "GPU memory: at most %s allocated, and %s for CUDA itself\n",
+            format_bytes(peak, m.peak), format_bytes(context, m.context));
 }
 
 static void tell_end(const session *e) {
@@ -224,6 +285,7 @@ static void tell_end(const session *e) {
             (int)e->result.steps, e->result.steps == 1 ? "step" : "steps",
             format_seconds(seconds, progress_now() - e->report.timing.started),
             format_bytes(peak, e->result.peak_planned));
+    tell_gpu(e);
     if (s->profile) profile_print(&e->profile, "step", e->text);
 }
 
@@ -295,6 +357,7 @@ static pr_status finetune(session *e, pr_error *err) {
     pr_status closed = report_end(&e->report, err);
     profile_free(&e->profile);
     data_free(&e->data);
+    close_beside(e);
     pr_model_free(e->model);
     pr_backend_free(e->backend);
     return status == PR_OK ? closed : status;

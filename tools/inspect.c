@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "backends/cpu.h"
+#include "backends/cuda.h"
 #include "models/gguf.h"
 #include "models/model.h"
 #include "tools/cli.h"
@@ -199,13 +200,32 @@ static pr_status inspect_machine(bool json, int threads, pr_error *err) {
     return status;
 }
 
-static void check_use(const cli_program *program, int arguments, bool match, bool graph) {
-    bool machine = cli_given(program, "machine");
-    if (graph && match) cli_wrong_use(program, "--match and --graph exclude each other");
-    if (machine && (arguments || graph || match)) {
-        cli_wrong_use(program, "--machine looks at no file: leave out FILE, --match and --graph");
+/* Every GPU, or why there is none; neither is a failure. */
+static pr_status inspect_devices(pr_error *err) {
+    pr_error why = {.code = PR_OK};
+    int n = pr_cuda_count(&why);
+    if (!n) printf("No GPU: %s\n", why.message);
+    for (int i = 0; i < n; i++) {
+        pr_cuda_device d;
+        char all[FORMAT_SIZE], left[FORMAT_SIZE];
+        pr_status status = pr_cuda_describe(i, &d, err);
+        if (status != PR_OK) return status;
+        printf("GPU %d: %s, compute capability %d.%d, %d multiprocessors, %s of memory, %s free\n",
+               i, d.name, d.major, d.minor, d.multiprocessors, format_bytes(all, d.bytes),
+               format_bytes(left, d.free_bytes));
     }
-    if (!machine && !arguments) {
+    return PR_OK;
+}
+
+static void check_use(const cli_program *program, int arguments, bool match, bool graph) {
+    bool machine = cli_given(program, "machine"), devices = cli_given(program, "devices");
+    if (graph && match) cli_wrong_use(program, "--match and --graph exclude each other");
+    if (machine && devices) cli_wrong_use(program, "--machine and --devices exclude each other");
+    if ((machine || devices) && (arguments || graph || match)) {
+        cli_wrong_use(program, "--%s looks at no file: leave out FILE, --match and --graph",
+                      machine ? "machine" : "devices");
+    }
+    if (!machine && !devices && !arguments) {
         cli_wrong_use(program, "too few arguments: usage is 'inspect %s'", program->usage);
     }
     for (int i = 0; i < 2; i++) {
@@ -218,12 +238,13 @@ static void check_use(const cli_program *program, int arguments, bool match, boo
 
 int main(int argc, char **argv) {
     const char *match = NULL;
-    bool graph = false, machine = false, json = false;
+    bool graph = false, machine = false, devices = false, json = false;
     int64_t threads = 0;
     cli_options options = {.n = 0};
     cli_text(&options, "match", "GLOB", "list only tensors with such names", &match);
     cli_flag(&options, "graph", "write the model's graph for graphviz instead", &graph);
     cli_flag(&options, "machine", "measure what bounds a step of training here", &machine);
+    cli_flag(&options, "devices", "list the GPUs that there are", &devices);
     cli_int(&options, "threads", "N", "threads to measure with", &threads, 1, PR_MAX_THREADS);
     cli_shown(&options, "all usable cores");
     cli_flag(&options, "json", "print the measured speeds as a JSON line", &json);
@@ -243,7 +264,8 @@ int main(int argc, char **argv) {
     int first = cli_parse(&program, argc, argv);
     check_use(&program, argc - first, match, graph);
     pr_error err = {.code = PR_OK};
-    pr_status status = machine ? inspect_machine(json, (int)threads, &err)
-                               : inspect(argv[first], match, graph, &err);
+    pr_status status = machine   ? inspect_machine(json, (int)threads, &err)
+                       : devices ? inspect_devices(&err)
+                                 : inspect(argv[first], match, graph, &err);
     return cli_end(&program, status, &err);
 }

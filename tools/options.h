@@ -31,7 +31,7 @@ typedef struct cli_option {
     const char *also; /* what people call it elsewhere, separated by spaces: for suggestions */
 } cli_option;
 
-enum { CLI_MOST_OPTIONS = 48, CLI_MOST_LISTED = 16 };
+enum { CLI_MOST_OPTIONS = 56, CLI_MOST_LISTED = 16 };
 
 typedef struct cli_list {
     const char *text[CLI_MOST_LISTED + 1]; /* ended by NULL */

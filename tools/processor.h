@@ -1,4 +1,4 @@
-/* What a program computes with: how many threads, and in what precision. */
+/* What a program computes with: the processor or a GPU, how many threads, and in what precision. */
 #ifndef PROCESSOR_H
 #define PROCESSOR_H
 
@@ -9,14 +9,21 @@
 #include "tools/cli.h"
 
 typedef struct processor_choice {
+    const char *backend;
+    int64_t gpu;     /* its number */
     int64_t threads; /* 0: all usable cores */
     const char *precision;
 } processor_choice;
 
 void processor_add_options(cli_options *o, processor_choice *c);
 
-/* The backend that was chosen. Where the processor can't do the precision it is f32, and `notes`
- * (which may be NULL) gets a line that says so. NULL with err set. */
+/* The backend that was chosen. Where the processor can't do the precision it is f32, and where
+ * "auto" finds a GPU that can't be used it is the processor; `notes` (which may be NULL) gets a
+ * line that says so, and one that names a GPU. NULL with err set. */
 pr_backend *processor_open(const processor_choice *c, FILE *notes, pr_error *err);
+
+/* The backend of a name, "cpu" or "cuda", whatever the choice's own. */
+pr_backend *processor_open_named(const processor_choice *c, const char *name, FILE *notes,
+                                 pr_error *err);
 
 #endif

@@ -114,6 +114,7 @@ static void add_output_options(cli_options *o, settings *s) {
     cli_also(o, "silent q");
     cli_flag(o, "dry-run", "print counts, memory and FLOPs; train nothing", &s->dry_run);
     cli_flag(o, "profile", "tell at the end which ops a step's time went to", &s->profile);
+    cli_flag(o, "check", "compare the first step with the processor's, node by node", &s->check);
 }
 
 static void fill_defaults(settings *s) {
@@ -231,6 +232,12 @@ static void check_use(const cli_program *program, settings *s) {
     }
     if (s->memory && !parse_bytes(s->memory, &s->memory_bytes)) {
         cli_wrong_use(program, "--memory takes bytes, as in 400MB or 1.5GB, found '%s'", s->memory);
+    }
+    if (s->check && (s->dry_run || s->micro_batch || s->memory)) {
+        cli_wrong_use(program, "--check compares a step of whole batches: leave out %s",
+                      s->dry_run       ? "--dry-run"
+                      : s->micro_batch ? "--micro-batch"
+                                       : "--memory");
     }
     if (s->dry_run && s->profile) {
         cli_wrong_use(program, "--dry-run makes no step that --profile could tell of");

@@ -28,7 +28,7 @@ typedef struct settings {
     const char *memory;    /* as typed */
     size_t memory_bytes;   /* 0: no limit */
     bool recompute;
-    bool collapse, json, quiet, dry_run, profile;
+    bool collapse, json, quiet, dry_run, profile, check;
     pr_finetune_options run;
     cli_options options;
     cli_program program; /* for messages */

@@ -167,17 +167,54 @@ static pr_status check_settings(const pr_checkpoint_run *run, const pr_gguf *fil
 
 /* ---- saving ---- */
 
-/* A block of floats on the backend; its name is the parameter's with a suffix. */
-static void put_block(pr_gguf_writer *w, const pr_param *p, const char *suffix, const float *data) {
-    char name[160];
-    snprintf(name, sizeof name, "%s%s", p->name, suffix);
-    pr_gguf_put_tensor(w, name, p->shape, PR_FORMAT_F32, data);
-}
+static const struct {
+    pr_state_slot slot;
+    const char *suffix; /* behind the parameter's name */
+} moments[] = {{PR_STATE_FIRST, first_suffix}, {PR_STATE_SECOND, second_suffix}};
+
+enum { MOMENTS = sizeof moments / sizeof *moments, BLOCK_NAME = 160 };
 
 /* For pr_gguf_put_filled. */
 static pr_status read_parameter(const void *context, const char *name, float *to, pr_error *err) {
     const pr_store *store = context;
     return pr_store_read(store, pr_store_find(store, name), to, err);
+}
+
+/* The same of a moment, under its name in the file. */
+static pr_status read_moment(const void *context, const char *name, float *to, pr_error *err) {
+    const pr_store *store = context;
+    for (int i = 0; i < MOMENTS; i++) {
+        size_t length = strlen(name), suffix = strlen(moments[i].suffix);
+        char own[BLOCK_NAME];
+        if (length < suffix || strcmp(name + length - suffix, moments[i].suffix) != 0) continue;
+        snprintf(own, sizeof own, "%.*s", (int)(length - suffix), name);
+        const pr_param *p = pr_store_param(store, pr_store_find(store, own));
+        pr_backend *backend = pr_store_backend(store);
+        pr_status status = backend->download(backend, to, p->state[moments[i].slot], p->bytes);
+        return status == PR_OK ? PR_OK : pr_fail(err, status, "'%s' could not be read", name);
+    }
+    return pr_fail(err, PR_INTERNAL, "'%s' is no moment", name);
+}
+
+/* Written from where they lie, if the host sees them there. */
+static void put_values(pr_gguf_writer *w, const pr_store *store, const pr_param *p) {
+    if (pr_store_backend(store)->host_visible && p->data)
+        pr_gguf_put_tensor(w, p->name, p->shape, PR_FORMAT_F32, p->data);
+    else
+        pr_gguf_put_filled(w, p->name, p->shape, PR_FORMAT_F32, read_parameter, store);
+}
+
+static void put_moments(pr_gguf_writer *w, const pr_store *store, const pr_param *p) {
+    for (int i = 0; i < MOMENTS; i++) {
+        char name[BLOCK_NAME];
+        const float *state = p->state[moments[i].slot];
+        if (!state) continue;
+        snprintf(name, sizeof name, "%s%s", p->name, moments[i].suffix);
+        if (pr_store_backend(store)->host_visible)
+            pr_gguf_put_tensor(w, name, p->shape, PR_FORMAT_F32, state);
+        else
+            pr_gguf_put_filled(w, name, p->shape, PR_FORMAT_F32, read_moment, store);
+    }
 }
 
 static void put_parameters(pr_gguf_writer *w, const pr_store *store, int32_t *since) {
@@ -186,12 +223,8 @@ static void put_parameters(pr_gguf_writer *w, const pr_store *store, int32_t *si
         const pr_param *p = pr_store_param(store, i);
         if (!p->owned) continue;
         since[n++] = p->since;
-        if (p->data)
-            put_block(w, p, "", p->data);
-        else
-            pr_gguf_put_filled(w, p->name, p->shape, PR_FORMAT_F32, read_parameter, store);
-        if (p->state[PR_STATE_FIRST]) put_block(w, p, first_suffix, p->state[PR_STATE_FIRST]);
-        if (p->state[PR_STATE_SECOND]) put_block(w, p, second_suffix, p->state[PR_STATE_SECOND]);
+        put_values(w, store, p);
+        put_moments(w, store, p);
     }
     pr_gguf_put_i32s(w, "primer.checkpoint.since", since, n);
 }
@@ -250,9 +283,6 @@ static pr_status write_all(pr_gguf_writer *w, const pr_checkpoint_run *run, cons
 
 pr_status pr_checkpoint_save(const pr_checkpoint_run *run, const pr_checkpoint *at,
                              const char *path, pr_error *err) {
-    if (!pr_store_backend(run->model->store)->host_visible) {
-        return pr_fail(err, PR_UNSUPPORTED, "checkpoints are written from host memory");
-    }
     pr_gguf_writer *w = pr_gguf_writer_new();
     if (!w) return pr_fail_memory(err, "a checkpoint", 1);
     pr_status status = write_all(w, run, at, path, err);

@@ -22,6 +22,7 @@ typedef struct run {
     pr_batch batch;
     uint32_t *order; /* (rows) of the epoch under way */
     int32_t per_epoch, steps;
+    int32_t compared;       /* steps made beside another backend */
     int32_t flip;           /* steps before it; 0: there is none */
     bool entered;           /* a phase */
     pr_extent largest;      /* batch of the run */
@@ -169,9 +170,13 @@ static pr_status one_step(run *r, int32_t epoch, bool *stop, pr_error *err) {
     pr_step_report report = {.epoch = epoch, .epochs = o->epochs, .steps = r->steps};
     double start = now();
     pr_batch_gather(&r->batch, r->train, r->order + first, 0, n);
-    pr_status status = pr_trainer_step(
-        r->trainer, r->batch.extent, feeds,
-        pr_bert_feeds(&r->bert, &r->batch, r->model->config.regression, feeds), &report.loss, err);
+    int n_feeds = pr_bert_feeds(&r->bert, &r->batch, r->model->config.regression, feeds);
+    bool beside = r->compared < r->calls.compared;
+    pr_status status =
+        beside ? pr_trainer_compare(r->trainer, r->batch.extent, feeds, n_feeds, r->calls.compare,
+                                    &report.loss, err)
+               : pr_trainer_step(r->trainer, r->batch.extent, feeds, n_feeds, &report.loss, err);
+    r->compared += beside;
     if (status != PR_OK) return status;
     report.seconds = now() - start;
     report.rate = (double)pr_trainer_rate(r->trainer, r->at.step);

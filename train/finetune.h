@@ -4,6 +4,7 @@
 #define PR_FINETUNE_H
 
 #include "models/model.h"
+#include "train/compare.h"
 #include "train/dataset.h"
 #include "train/metrics.h"
 #include "train/trainer.h"
@@ -89,6 +90,9 @@ typedef struct pr_finetune_callbacks {
     /* Before the first step of a phase, and of a run that is resumed. */
     void (*phase)(void *context, const pr_phase_report *report);
     pr_plan_watch watch; /* after each node, of steps and of evaluations: pr_trainer_watch */
+    /* The first `compared` steps of this process are made on another backend beside (compare.h). */
+    const pr_comparison *compare;
+    int32_t compared;
 } pr_finetune_callbacks;
 
 /* How a run ended. */

@@ -163,7 +163,11 @@ static pr_status fit_arena(pr_trainer *t, pr_error *err) {
         t->arena_bytes = t->arena ? need : 0;
         if (!t->arena) {
             drop_plans(t);
-            return pr_fail_memory(err, "the plan's arena", need);
+            if (!t->backend->available) return pr_fail_memory(err, "the plan's arena", need);
+            return pr_fail(err, PR_NO_MEMORY,
+                           "out of memory: the plan's arena needs %zu bytes, and '%s' has %zu "
+                           "left: smaller batches, or parts of them, need less",
+                           need, t->backend->name, t->backend->available(t->backend));
         }
     }
     for (int i = 0; i < PLANS; i++) {
@@ -222,23 +226,38 @@ typedef struct first_fault {
     pr_error *err;
 } first_fault;
 
+/* A copy of out[k], to be freed; NULL without elements. */
+static pr_status on_host(const pr_call *call, int k, float **copy, size_t *n, pr_error *err) {
+    pr_backend *backend = (pr_backend *)call->backend;
+    *copy = NULL;
+    if (!pr_shape_count(call->out[k].shape, n) || !*n) return PR_OK;
+    *copy = pr_alloc(*n, sizeof **copy);
+    if (!*copy) return pr_fail_memory(err, call->name, *n * sizeof **copy);
+    pr_status status = backend->download(backend, *copy, call->out[k].data, *n * sizeof **copy);
+    return status == PR_OK ? PR_OK : pr_fail(err, status, "'%s' could not be read", call->name);
+}
+
 static pr_status look_for_fault(void *context, const pr_call *call, const pr_op *op,
                                 double seconds) {
     (void)seconds;
     const first_fault *f = context;
-    for (int k = 0; k < op->n_out; k++) {
-        size_t n;
+    pr_status status = PR_OK;
+    for (int k = 0; k < op->n_out && status == PR_OK; k++) {
         if (!call->out[k].data || call->out[k].dtype != PR_F32) continue;
-        if (!pr_shape_count(call->out[k].shape, &n)) continue;
-        const float *x = call->out[k].data;
-        for (size_t i = 0; i < n; i++) {
-            if (isfinite(x[i])) continue;
-            return pr_fail(f->err, PR_NOT_FINITE,
-                           "%s%s '%s' is the first to compute %s (element %zu)", f->when, op->name,
-                           call->name, isnan(x[i]) ? "NaN" : "infinity", i);
+        float *copy;
+        size_t n;
+        status = on_host(call, k, &copy, &n, f->err);
+        size_t i = 0;
+        while (status == PR_OK && copy && i < n && isfinite(copy[i]))
+            i++;
+        if (status == PR_OK && copy && i < n) {
+            status =
+                pr_fail(f->err, PR_NOT_FINITE, "%s%s '%s' is the first to compute %s (element %zu)",
+                        f->when, op->name, call->name, isnan(copy[i]) ? "NaN" : "infinity", i);
         }
+        pr_free(copy);
     }
-    return PR_OK;
+    return status;
 }
 
 static pr_status run_whole(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
@@ -263,16 +282,14 @@ static pr_status name_fault(pr_trainer *t, pr_plan *plan, pr_extent extent, cons
         snprintf(when, sizeof when, "after step %d: ", (int)t->steps);
     }
     first_fault f = {when, err};
-    if (t->backend->host_visible) {
-        double loss;
-        pr_plan_set_watch(plan, look_for_fault, &f);
-        if (plan == t->training && t->parts.sentences) {
-            pr_trainer_run_parts(t, extent, feeds, n_feeds, &loss, &ignored);
-        } else if (pr_trainer_feed_all(t, plan, extent, feeds, n_feeds, &ignored) == PR_OK) {
-            pr_plan_run(plan, extent, &ignored);
-        }
-        pr_plan_set_watch(plan, t->watch, t->watch_context);
+    double loss;
+    pr_plan_set_watch(plan, look_for_fault, &f);
+    if (plan == t->training && t->parts.sentences) {
+        pr_trainer_run_parts(t, extent, feeds, n_feeds, &loss, &ignored);
+    } else if (pr_trainer_feed_all(t, plan, extent, feeds, n_feeds, &ignored) == PR_OK) {
+        pr_plan_run(plan, extent, &ignored);
     }
+    pr_plan_set_watch(plan, t->watch, t->watch_context);
     return pr_fail(err, PR_NOT_FINITE, "%sa result is not finite", when);
 }
 

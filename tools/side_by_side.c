@@ -1,0 +1,87 @@
+#include "tools/side_by_side.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "graph/memory.h"
+#include "graph/names.h"
+
+/* METHODS.md: ||g - g*|| <= 1e-4 ||g*|| + 1e-6 max over tensors ||g*||. */
+static const double relative_f32 = 1e-4, relative_less = 1e-2, of_largest = 1e-2;
+
+enum { SHOWN = 12 };
+
+double side_by_side_tolerance(pr_precision a, pr_precision b) {
+    return a == PR_PRECISION_F32 && b == PR_PRECISION_F32 ? relative_f32 : relative_less;
+}
+
+pr_status side_by_side_note(void *context, const pr_difference *d) {
+    side_by_side *s = context;
+    if (!pr_grow((void **)&s->row, &s->capacity, s->n + 1, sizeof *s->row)) return PR_NO_MEMORY;
+    side_by_side_row row = {.d = *d, .step = s->step};
+    row.d.node = pr_copy_text(d->node);
+    row.d.value = pr_copy_text(d->value);
+    s->row[s->n++] = row;
+    return row.d.node && row.d.value ? PR_OK : PR_NO_MEMORY;
+}
+
+/* ---- judging ---- */
+
+enum { PHASES = PR_UPDATE + 1 };
+
+/* How many times what is allowed; 0 where nothing is apart. */
+static double excess(const side_by_side *s, const pr_difference *d, const double *largest) {
+    if (d->apart == 0.0) return 0.0;
+    return d->apart / (s->tolerance * (d->norm + of_largest * largest[d->phase]));
+}
+
+typedef struct judged {
+    double excess;
+    size_t row;
+} judged;
+
+static int by_excess(const void *a, const void *b) {
+    double x = ((const judged *)a)->excess, y = ((const judged *)b)->excess;
+    return (x < y) - (x > y);
+}
+
+static void print_row(FILE *out, const side_by_side_row *r, double over) {
+    char shape[PR_SHAPE_TEXT];
+    const pr_difference *d = &r->d;
+    double relative = d->norm > 0.0 ? d->apart / d->norm : d->apart;
+    fprintf(out, "%4d  %-22s %-44s %-14s %9.2e %9.2e %9.3g%s\n", (int)r->step, d->op->name,
+            d->value, pr_shape_text(d->shape, shape), relative, d->largest, over,
+            over > 1.0 ? " !" : "");
+}
+
+void side_by_side_judge(side_by_side *s, FILE *out) {
+    double largest[PHASES] = {0};
+    judged *all = pr_alloc(s->n + 1, sizeof *all);
+    if (!all) return;
+    for (size_t i = 0; i < s->n; i++) {
+        const pr_difference *d = &s->row[i].d;
+        if (isfinite(d->norm) && d->norm > largest[d->phase]) largest[d->phase] = d->norm;
+    }
+    s->out_of_tolerance = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        all[i] = (judged){excess(s, &s->row[i].d, largest), i};
+        s->out_of_tolerance += !(all[i].excess <= 1.0);
+    }
+    qsort(all, s->n, sizeof *all, by_excess);
+    fprintf(out, "%4s  %-22s %-44s %-14s %9s %9s %9s\n", "step", "op", "value", "shape", "relative",
+            "largest", "of limit");
+    for (size_t i = 0; i < s->n && i < SHOWN; i++)
+        print_row(out, &s->row[all[i].row], all[i].excess);
+    fprintf(out, "%zu values compared, %zu out of tolerance (%g of a value's norm)\n", s->n,
+            s->out_of_tolerance, s->tolerance);
+    pr_free(all);
+}
+
+void side_by_side_free(side_by_side *s) {
+    for (size_t i = 0; i < s->n; i++) {
+        pr_free((char *)s->row[i].d.node);
+        pr_free((char *)s->row[i].d.value);
+    }
+    pr_free(s->row);
+    *s = (side_by_side){.n = 0};
+}
