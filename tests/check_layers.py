@@ -112,7 +112,7 @@ class Tree:
         """Whoever includes one of two headers with the same guard does not get the other."""
         seen = {}
         for path, source in sources.items():
-            guard = re.search(r"^#ifndef (\w+_H)$", source, re.M) if path.endswith(".h") else None
+            guard = re.search(r"^#ifndef (\w+_C?U?H)$", source, re.M) if path.endswith("h") else None
             if not guard:
                 continue
             if guard.group(1) in seen:
@@ -131,7 +131,7 @@ class Tree:
                 self.breach(path, 1, "a source is UTF-8")
                 continue
             self.check_text(path, text)
-            if re.search(r"\.(c|h|cu)$", path):
+            if re.search(r"\.(c|h|cu|cuh|cpp)$", path):
                 sources[path] = text
                 self.check_source(path, text)
         self.check_vectors(sources)

@@ -3,6 +3,7 @@
 #include "backends/cpu.h"
 #include "graph/memory.h"
 #include "graph/plan.h"
+#include "tests/backend_under_test.h"
 #include "tests/test.h"
 #include "train/feed.h"
 
@@ -28,7 +29,7 @@ static void find_sites(dropout_scene *s) {
 void dropout_scene_open(dropout_scene *s, pr_bert_kind kind, const char *method,
                         const float rates[3]) {
     pr_error err = {0};
-    *s = (dropout_scene){.backend = pr_cpu_new(2, &err)};
+    *s = (dropout_scene){.backend = test_backend_new(2, &err)};
     s->model = toy_model(kind, s->backend, 1);
     s->model->config.dropout = rates[0];
     s->model->config.attention_dropout = rates[1];

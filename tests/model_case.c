@@ -6,6 +6,7 @@
 
 #include "backends/cpu.h"
 #include "graph/memory.h"
+#include "tests/backend_under_test.h"
 #include "train/feed.h"
 #include "train/schedule.h"
 
@@ -204,7 +205,7 @@ static pr_status make_trainer(model_case *c, pr_error *err) {
 
 pr_status model_case_open(model_case *c, const char *model, const char *file, int threads,
                           pr_error *err) {
-    c->backend = pr_cpu_new(threads, err);
+    c->backend = test_backend_new(threads, err);
     if (c->backend) c->file = pr_safetensors_open(file, err);
     if (!c->file) return err->code;
     pr_status status = read_batches(c, err);

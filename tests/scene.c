@@ -1,6 +1,7 @@
 #include "tests/scene.h"
 
 #include "backends/cpu.h"
+#include "tests/backend_under_test.h"
 #include "tests/test.h"
 
 enum { SEED = 5, RANK = 4, PRIME = 2, RETAIN = 25 };
@@ -17,7 +18,8 @@ scene_options scene_default(pr_bert_kind kind, const char *method) {
 
 void scene_open_model(scene *s, const scene_options *o, pr_dataset *data) {
     pr_error err = {0};
-    *s = (scene){.backend = pr_cpu_new(o->threads, &err), .data = data, .sentences = o->batch};
+    *s =
+        (scene){.backend = test_backend_new(o->threads, &err), .data = data, .sentences = o->batch};
     s->model = toy_model_of(&o->config, s->backend, 1);
     const pr_method *method = pr_method_find(o->method);
     pr_method_options m = method->defaults;
@@ -78,6 +80,10 @@ const pr_param *scene_param(const scene *s, const char *name) {
     return p;
 }
 
+const void *scene_host(const scene *s, const void *block, size_t bytes) {
+    return test_host(s->backend, block, bytes);
+}
+
 static void assert_same_block(const pr_param *p, const char *what, const void *a, const void *b,
                               size_t bytes) {
     bool same = a && b ? memcmp(a, b, bytes) == 0 : a == b;
@@ -90,9 +96,12 @@ void assert_same_scene(const scene *a, const scene *b) {
     for (int i = 0; i < pr_store_count(a->model->store); i++) {
         const pr_param *p = pr_store_param(a->model->store, i);
         const pr_param *q = pr_store_param(b->model->store, i);
-        assert_same_block(p, "", p->data, q->data, p->bytes);
-        for (int k = 0; k < PR_STATE_SLOTS; k++)
-            assert_same_block(p, what[k], p->state[k], q->state[k], p->state_bytes[k]);
+        assert_same_block(p, "", scene_host(a, p->data, p->bytes), scene_host(b, q->data, q->bytes),
+                          p->bytes);
+        for (int k = 0; k < PR_STATE_SLOTS; k++) {
+            assert_same_block(p, what[k], scene_host(a, p->state[k], p->state_bytes[k]),
+                              scene_host(b, q->state[k], q->state_bytes[k]), p->state_bytes[k]);
+        }
         assert_int_equal(p->since, q->since);
     }
 }

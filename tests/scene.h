@@ -45,6 +45,9 @@ pr_status scene_open_trainer(scene *s, const scene_options *options, pr_error *e
 int scene_feed(scene *s, size_t i, pr_feed feeds[PR_BERT_FEEDS]);
 const pr_param *scene_param(const scene *s, const char *name);
 
+/* Bytes of a parameter or a state as the host can read them: test_host. */
+const void *scene_host(const scene *s, const void *block, size_t bytes);
+
 /* Fails unless the parameters and their states are the same, bit for bit. */
 void assert_same_scene(const scene *a, const scene *b);
 

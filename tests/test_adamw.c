@@ -1,4 +1,5 @@
-/* AdamW against torch, and sparse updates against dense ones bit for bit. */
+/* AdamW against torch, and sparse updates against dense ones bit for bit. Compiled with TEST_CUDA
+ * it is the CUDA backend's test. */
 #include "tests/test.h"
 
 #include <math.h>
@@ -8,46 +9,15 @@
 #include "backends/cpu.h"
 #include "graph/plan.h"
 #include "ops/ops.h"
+#include "ops/ops_grad.h"
 #include "ops/table.h"
+#include "tests/backend_under_test.h"
 #include "tests/golden/adamw.h"
 
 enum { STEPS = 50, TOKENS = 12, MOST_RATES = 64 };
 
+static const pr_extent batch = {.tokens = TOKENS, .sentences = 1, .longest = TOKENS};
 static const pr_adamw_options options = {0.9f, 0.999f, 1e-8f, 0.01f};
-
-/* Hands over a gradient by rows: values (N, d), ids i32 (N) -> the values and the list, in which an
- * id stands at its first place only. */
-static pr_status given_infer(pr_infer *c) {
-    c->out[0] = c->in[0];
-    c->out[1] = c->in[1];
-    c->out_dtype[0] = PR_F32;
-    c->out_dtype[1] = PR_I32;
-    return PR_OK;
-}
-
-static pr_status given_cpu(const pr_call *c) {
-    int64_t n = c->in[0].shape.dim[0], d = c->in[0].shape.dim[1];
-    const int32_t *ids = c->in[1].data;
-    int32_t *list = c->out[1].data;
-    memcpy(c->out[0].data, c->in[0].data, (size_t)(n * d) * sizeof(float));
-    for (int64_t i = 0; i < n; i++) {
-        list[i] = ids[i];
-        for (int64_t k = 0; k < i; k++) {
-            if (ids[k] == ids[i]) list[i] = -1;
-        }
-    }
-    return PR_OK;
-}
-
-static const pr_op given = {
-    .name = "given",
-    .n_in = 2,
-    .n_out = 2,
-    .accumulate = -1,
-    .flags = PR_OP_NO_GRADIENT | PR_OP_SPARSE,
-    .infer = given_infer,
-    .kernel = {[PR_CPU] = given_cpu},
-};
 
 /* Which of AdamW's kernels have run. */
 static const pr_op *ran[2];
@@ -84,7 +54,8 @@ static void must(pr_status status, const pr_error *err) {
 
 static void make_store(world *w, const char *name, int32_t since, const float *start) {
     pr_error err = {0};
-    w->backend = pr_cpu_new(2, &err);
+    w->backend = test_backend_new(2, &err);
+    if (!w->backend) fail_msg("%s", err.message);
     w->store = pr_store_new(w->backend);
     pr_shape shape = pr_shape_2(w->rows, w->d);
     size_t bytes = (size_t)w->rows * (size_t)w->d * sizeof(float);
@@ -104,21 +75,23 @@ static world make(bool sparse, int32_t rows, int32_t d, int32_t since, const flo
     make_store(&w, "w", since, start);
     w.g = pr_graph_new(w.store);
     pr_tid p = pr_graph_param(w.g, "w");
-    w.gradient = pr_graph_input(w.g, "gradient", PR_F32, pr_shape_2(sparse ? TOKENS : rows, d));
+    w.gradient = pr_graph_input(w.g, "gradient", PR_F32, pr_shape_2(sparse ? PR_TOKENS : rows, d));
     w.factor = pr_graph_input(w.g, "factor", PR_F32, pr_shape_1(1));
     w.rates = pr_graph_input(w.g, "rates", PR_F32, pr_shape_1(MOST_RATES));
     w.clock = pr_graph_input(w.g, "clock", PR_U64, pr_shape_1(3));
     pr_tid gradient = w.gradient;
     if (sparse) {
-        w.ids = pr_graph_input(w.g, "ids", PR_I32, pr_shape_1(TOKENS));
+        w.ids = pr_graph_input(w.g, "ids", PR_I32, pr_shape_1(PR_TOKENS));
         w.read = pr_embed(w.g, p, w.ids);
-        gradient = pr_graph_node(w.g, &given, (pr_tid[]){w.gradient, w.ids}, (pr_attr){0}, NULL);
+        gradient = pr_embed_grad(w.g, w.gradient, w.ids, rows);
     }
     pr_graph_phase(w.g, PR_UPDATE);
     pr_adamw(w.g, p, gradient, w.factor, w.rates, w.clock, &options);
     must(pr_graph_check(w.g, &err), &err);
-    pr_plan_options how = {
-        .capacity = {1, 1, 1}, .wanted = &w.read, .n_wanted = sparse, .training = true};
+    pr_plan_options how = {.capacity = {TOKENS + 5, 1, TOKENS}, /* runs may be rounded up */
+                           .wanted = &w.read,
+                           .n_wanted = sparse,
+                           .training = true};
     w.plan = pr_plan_new(w.g, w.store, w.backend, &how, &err);
     if (!w.plan) fail_msg("%s", err.message);
     size_t bytes = pr_plan_get_report(w.plan)->arena;
@@ -136,21 +109,32 @@ static void drop(world *w) {
     pr_backend_free(w->backend);
 }
 
-/* One step with a gradient (dense, or a row for each id). */
+/* One step with a gradient (dense, or a row for each id). The first is run node by node, and the
+ * others as the backend likes. */
 static pr_status step(world *w, uint64_t number, const float *gradient, const int32_t *ids,
                       float factor, const float *rates, pr_error *err) {
-    const pr_extent one = {1, 1, 1};
     const uint64_t clock[3] = {0, number, 0};
-    pr_status status = pr_plan_feed(w->plan, w->gradient, one, gradient, err);
-    if (status == PR_OK && ids) status = pr_plan_feed(w->plan, w->ids, one, ids, err);
-    if (status == PR_OK) status = pr_plan_feed(w->plan, w->factor, one, &factor, err);
-    if (status == PR_OK) status = pr_plan_feed(w->plan, w->rates, one, rates, err);
-    if (status == PR_OK) status = pr_plan_feed(w->plan, w->clock, one, clock, err);
-    return status == PR_OK ? pr_plan_run(w->plan, one, err) : status;
+    pr_status status = pr_plan_feed(w->plan, w->gradient, batch, gradient, err);
+    if (status == PR_OK && ids) status = pr_plan_feed(w->plan, w->ids, batch, ids, err);
+    if (status == PR_OK) status = pr_plan_feed(w->plan, w->factor, batch, &factor, err);
+    if (status == PR_OK) status = pr_plan_feed(w->plan, w->rates, batch, rates, err);
+    if (status == PR_OK) status = pr_plan_feed(w->plan, w->clock, batch, clock, err);
+    if (status == PR_OK) status = pr_plan_run(w->plan, batch, err);
+    pr_plan_set_watch(w->plan, NULL, NULL);
+    return status == PR_OK ? w->backend->sync(w->backend, err) : status;
 }
 
 static const pr_param *param(const world *w) {
     return pr_store_param(w->store, 0);
+}
+
+/* What the host sees of the parameter's values now, and of a state. */
+static const float *values(const world *w) {
+    return test_host(w->backend, param(w)->data, param(w)->bytes);
+}
+
+static const void *state_of(const world *w, pr_state_slot slot) {
+    return test_host(w->backend, param(w)->state[slot], param(w)->state_bytes[slot]);
 }
 
 static void assert_close(const float *found, const float *expected, int n, double relative,
@@ -173,16 +157,16 @@ static void like_torch(int32_t since) {
         must(step(&w, (uint64_t)since + (uint64_t)i, golden_gradient[i], NULL, 0.5f, rates, &err),
              &err);
         /* The parameter's own rounding, and that of updates of up to 2e-3. */
-        assert_close(param(&w)->data, golden_param[i], n, 1.2e-7 * (i + 1), 1e-9 * (i + 1));
+        assert_close(values(&w), golden_param[i], n, 1.2e-7 * (i + 1), 1e-9 * (i + 1));
     }
-    const float *first = param(&w)->state[PR_STATE_FIRST];
+    const float *first = state_of(&w, PR_STATE_FIRST);
     for (int i = 0; i < n; i++) { /* a sum of gradients of either sign */
         double largest = 0;
         for (int k = 0; k < GOLDEN_STEPS; k++)
             largest = fmax(largest, fabs((double)golden_gradient[k][i]));
         assert_close(first + i, golden_first + i, 1, 0, 6e-8 * largest);
     }
-    assert_close(param(&w)->state[PR_STATE_SECOND], golden_second, n, 1e-6, 0);
+    assert_close(state_of(&w, PR_STATE_SECOND), golden_second, n, 1e-6, 0);
     drop(&w);
 }
 
@@ -231,13 +215,18 @@ static void draw_batch(int32_t rows, int32_t d, uint32_t *random, int32_t ids[TO
     for (int i = 0; i < TOKENS; i++) {
         int32_t spread = next_random(random) % 2 ? rows - 1 : 9; /* the last row never comes */
         ids[i] = (int32_t)(next_random(random) % (uint32_t)spread);
-        bool first = true;
-        for (int k = 0; k < i; k++)
-            first = first && ids[k] != ids[i];
-        for (int x = 0; x < d; x++)
+        for (int x = 0; x < d; x++) {
             by_row[i * d + x] = small_random(random);
-        if (first) memcpy(whole + ids[i] * d, by_row + i * d, (size_t)d * sizeof *whole);
+            whole[ids[i] * d + x] += by_row[i * d + x];
+        }
     }
+}
+
+static void assert_same_world(const world *a, const world *b) {
+    size_t bytes = param(a)->bytes;
+    assert_same_bits(values(a), values(b), bytes, "parameters", a->d);
+    for (int slot = PR_STATE_FIRST; slot <= PR_STATE_SECOND; slot++)
+        assert_same_bits(state_of(a, slot), state_of(b, slot), bytes, "moments", slot);
 }
 
 static void compare_sparse_and_dense(int32_t rows, int32_t d, int32_t since) {
@@ -254,20 +243,17 @@ static void compare_sparse_and_dense(int32_t rows, int32_t d, int32_t since) {
         draw_batch(rows, d, &random, ids, by_row, whole);
         float factor = i % 3 ? 1.0f : 0.3f;
         must(step(&sparse, (uint64_t)i, by_row, ids, factor, rates, &err), &err);
-        must(pr_plan_fetch(sparse.plan, sparse.read, (pr_extent){1, 1, 1}, read, &err), &err);
+        must(pr_plan_fetch(sparse.plan, sparse.read, batch, read, &err), &err);
+        const float *table = values(&dense);
         for (int k = 0; k < TOKENS; k++) {
-            assert_same_bits(read + k * d, param(&dense)->data + ids[k] * d, row_bytes,
-                             "rows that were read", i);
+            assert_same_bits(read + k * d, table + ids[k] * d, row_bytes, "rows that were read", i);
         }
         must(step(&dense, (uint64_t)i, whole, NULL, factor, rates, &err), &err);
     }
     must(pr_adamw_catch_up(sparse.store, 0, rates, STEPS, &options, &err), &err);
-    const pr_param *a = param(&sparse), *b = param(&dense);
-    assert_same_bits(a->data, b->data, n * sizeof(float), "parameters", d);
-    assert_same_bits(a->state[0], b->state[0], n * sizeof(float), "first moments", d);
-    assert_same_bits(a->state[1], b->state[1], n * sizeof(float), "second moments", d);
+    assert_same_world(&sparse, &dense);
     must(pr_adamw_catch_up(sparse.store, 0, rates, STEPS, &options, &err), &err);
-    assert_same_bits(a->data, b->data, n * sizeof(float), "parameters, caught up twice,", d);
+    assert_same_world(&sparse, &dense); /* caught up twice */
     drop(&dense);
     drop(&sparse);
     free(start);
@@ -283,6 +269,42 @@ static void sparse_has_the_bits_of_dense(void **state) {
     compare_sparse_and_dense(30, 83, 11);
 }
 
+enum { BLOCKS = 1 + PR_STATE_SLOTS };
+
+/* Copies of the parameter's values and states, NULL where there is none; to be freed. */
+typedef struct kept {
+    void *block[BLOCKS];
+    size_t bytes[BLOCKS];
+} kept;
+
+static kept keep(const world *w) {
+    kept k = {.bytes = {param(w)->bytes}};
+    const void *now[BLOCKS] = {values(w)};
+    for (int slot = 0; slot < PR_STATE_SLOTS; slot++) {
+        k.bytes[1 + slot] = param(w)->state_bytes[slot];
+        now[1 + slot] = state_of(w, (pr_state_slot)slot);
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+        if (!now[i]) continue;
+        k.block[i] = malloc(k.bytes[i]);
+        assert_non_null(k.block[i]);
+        memcpy(k.block[i], now[i], k.bytes[i]);
+    }
+    return k;
+}
+
+static void free_kept(kept *k) {
+    for (int i = 0; i < BLOCKS; i++)
+        free(k->block[i]);
+}
+
+static bool same_kept(const kept *a, const kept *b) {
+    bool same = true;
+    for (int i = 0; i < BLOCKS; i++)
+        same &= !a->block[i] || memcmp(a->block[i], b->block[i], a->bytes[i]) == 0;
+    return same;
+}
+
 static void not_a_number_leaves_everything(void **state) {
     (void)state;
     uint32_t random = 3;
@@ -292,31 +314,60 @@ static void not_a_number_leaves_everything(void **state) {
     make_rates(rates);
     for (int sparse = 0; sparse < 2; sparse++) {
         world w = make(sparse, 30, 8, 0, start);
-        float before[3][30 * 8];
-        int32_t rows[30] = {0};
         pr_error err = {0};
         const int32_t *which = sparse ? ids : NULL;
         must(step(&w, 0, gradient, which, 1.0f, rates, &err), &err);
         must(step(&w, 1, gradient, which, 1.0f, rates, &err), &err);
-        const pr_param *p = param(&w);
-        const void *now[3] = {p->data, p->state[0], p->state[1]};
         /* Reading the rows again is what the prologue may change; that is done beforehand. */
         must(pr_adamw_catch_up(w.store, 0, rates, 2, &options, &err), &err);
-        for (int k = 0; k < 3; k++)
-            memcpy(before[k], now[k], sizeof before[k]);
-        if (sparse) memcpy(rows, p->state[PR_STATE_ROWS], sizeof rows);
+        kept before = keep(&w);
         must(step(&w, 2, gradient, which, NAN, rates, &err), &err);
-        for (int k = 0; k < 3; k++)
-            assert_same_bits(before[k], now[k], sizeof before[k], "blocks", k);
-        if (sparse) assert_memory_equal(rows, p->state[PR_STATE_ROWS], sizeof rows);
+        kept after = keep(&w);
+        assert_true(same_kept(&before, &after));
         must(step(&w, 2, gradient, which, 1.0f, rates, &err), &err);
-        assert_memory_not_equal(before[0], now[0], sizeof before[0]);
+        kept updated = keep(&w);
+        assert_false(same_kept(&before, &updated));
+        free_kept(&before);
+        free_kept(&after);
+        free_kept(&updated);
         drop(&w);
     }
     free(start);
     free(gradient);
 }
 
+/* What a checkpoint says nothing of: how far each row is, and whether it ever had a gradient. */
+static void rows_are_restored_from_moments(void **state) {
+    (void)state;
+    enum { ROWS = 300, D = 5, SINCE = 4 };
+    uint32_t random = 11;
+    float *start = random_floats(ROWS * D, &random), *gradient = random_floats(TOKENS * D, &random);
+    float rates[MOST_RATES];
+    make_rates(rates);
+    world w = make(true, ROWS, D, SINCE, start);
+    pr_error err = {0};
+    for (int i = SINCE; i < STEPS; i++) {
+        int32_t ids[TOKENS];
+        for (int k = 0; k < TOKENS; k++)
+            ids[k] = (int32_t)(next_random(&random) % ROWS);
+        must(step(&w, (uint64_t)i, gradient, ids, 1.0f, rates, &err), &err);
+    }
+    must(pr_adamw_catch_up(w.store, 0, rates, STEPS, &options, &err), &err);
+    kept before = keep(&w);
+    void *rows = param(&w)->state[PR_STATE_ROWS];
+    must(w.backend->clear(w.backend, rows, param(&w)->state_bytes[PR_STATE_ROWS]), &err);
+    must(pr_adamw_restore_rows(w.store, 0, STEPS, &err), &err);
+    kept after = keep(&w);
+    assert_true(same_kept(&before, &after));
+    assert_int_equal(pr_adamw_restore_rows(w.store, 0, SINCE - 1, &err), PR_BAD_ARGUMENT);
+    free_kept(&before);
+    free_kept(&after);
+    drop(&w);
+    free(start);
+    free(gradient);
+}
+
+#ifndef TEST_CUDA /* a GPU's memory has no pages that come and go */
 static size_t resident_pages(void *block, size_t bytes) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (bytes + page - 1) / page, found = 0;
     unsigned char *vector = malloc(pages);
@@ -352,6 +403,7 @@ static void moments_of_untouched_rows_take_no_memory(void **state) {
     free(start);
     free(gradient);
 }
+#endif
 
 static void steps_outside_the_table_are_refused(void **state) {
     (void)state;
@@ -383,7 +435,10 @@ int main(void) {
         cmocka_unit_test(corrects_bias_from_when_training_began),
         cmocka_unit_test(sparse_has_the_bits_of_dense),
         cmocka_unit_test(not_a_number_leaves_everything),
+        cmocka_unit_test(rows_are_restored_from_moments),
+#ifndef TEST_CUDA
         cmocka_unit_test(moments_of_untouched_rows_take_no_memory),
+#endif
         cmocka_unit_test(steps_outside_the_table_are_refused),
         cmocka_unit_test(both_kernels_were_held_to_numbers),
     };

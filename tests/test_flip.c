@@ -45,7 +45,8 @@ static void the_plan_and_the_graph_shrink(void **state) {
 }
 
 /* Copies of the parameters (slot -1) or of a state of each that has it; NULL elsewhere. */
-static void **copy_blocks(const pr_store *store, int slot) {
+static void **copy_blocks(const scene *s, int slot) {
+    const pr_store *store = s->model->store;
     int n = pr_store_count(store);
     void **kept = pr_alloc((size_t)n, sizeof *kept);
     for (int i = 0; i < n; i++) {
@@ -54,7 +55,7 @@ static void **copy_blocks(const pr_store *store, int slot) {
         if (!block) continue;
         size_t bytes = slot < 0 ? p->bytes : p->state_bytes[slot];
         kept[i] = pr_alloc(1, bytes);
-        memcpy(kept[i], block, bytes);
+        memcpy(kept[i], scene_host(s, block, bytes), bytes);
     }
     return kept;
 }
@@ -75,7 +76,7 @@ static void moments_of_the_rest_are_untouched(void **state) {
     for (int slot = PR_STATE_FIRST; slot <= PR_STATE_SECOND; slot++) {
         scene_epoch(&s, 0);
         scene_steps(&s, 1);
-        void **kept = copy_blocks(store, slot);
+        void **kept = copy_blocks(&s, slot);
         scene_epoch(&s, AFTER_PRIMING);
         for (int i = 0; i < pr_store_count(store); i++) {
             const pr_param *p = pr_store_param(store, i);
@@ -85,7 +86,8 @@ static void moments_of_the_rest_are_untouched(void **state) {
                 assert_null(p->state[slot]);
                 freed++;
             } else if (kept[i]) {
-                assert_memory_equal(kept[i], p->state[slot], p->state_bytes[slot]);
+                assert_memory_equal(kept[i], scene_host(&s, p->state[slot], p->state_bytes[slot]),
+                                    p->state_bytes[slot]);
                 untouched++;
             }
         }
@@ -104,15 +106,16 @@ static void the_frozen_do_not_move(void **state) {
     scene_steps(&s, STEPS);
     scene_epoch(&s, AFTER_PRIMING);
     pr_store *store = s.model->store;
-    void **kept = copy_blocks(store, -1);
+    void **kept = copy_blocks(&s, -1);
     scene_steps(&s, STEPS);
     int moved = 0;
     for (int i = 0; i < pr_store_count(store); i++) {
         const pr_param *p = pr_store_param(store, i);
+        const void *now = scene_host(&s, p->data, p->bytes);
         if (!p->require_grad)
-            assert_memory_equal(kept[i], p->data, p->bytes);
+            assert_memory_equal(kept[i], now, p->bytes);
         else
-            moved += memcmp(kept[i], p->data, p->bytes) != 0;
+            moved += memcmp(kept[i], now, p->bytes) != 0;
     }
     assert_true(moved > 20);
     free_blocks(store, kept);
@@ -124,8 +127,10 @@ static void open_fresh(scene *fresh, const scene *s) {
     pr_error err = {0};
     open_learner(fresh, PR_BERT);
     scene_epoch(fresh, AFTER_PRIMING);
-    for (int i = 0; i < pr_store_count(s->model->store); i++)
-        pr_store_write(fresh->model->store, i, pr_store_param(s->model->store, i)->data, &err);
+    for (int i = 0; i < pr_store_count(s->model->store); i++) {
+        const pr_param *p = pr_store_param(s->model->store, i);
+        pr_store_write(fresh->model->store, i, scene_host(s, p->data, p->bytes), &err);
+    }
     pr_trainer_set_steps(fresh->trainer, pr_trainer_steps(s->trainer));
     assert_string_equal(err.message, "");
 }
@@ -188,7 +193,7 @@ static void a_frozen_embedding_is_up_to_date(void **state) {
     scene_steps(&s, STEPS);
     scene_steps(&twin, STEPS);
     const pr_param *p = scene_param(&s, "token_embd.weight");
-    void **behind = copy_blocks(s.model->store, -1);
+    void **behind = copy_blocks(&s, -1);
     int index = pr_store_find(s.model->store, p->name);
     assert_non_null(p->state[PR_STATE_ROWS]);
     pr_store_require_grad(s.model->store, p->name, false, &err);
@@ -196,8 +201,10 @@ static void a_frozen_embedding_is_up_to_date(void **state) {
     pr_trainer_catch_up(twin.trainer, &err);
     assert_string_equal(err.message, "");
     assert_null(p->state[PR_STATE_ROWS]);
-    assert_memory_equal(p->data, scene_param(&twin, p->name)->data, p->bytes);
-    assert_memory_not_equal(p->data, behind[index], p->bytes);
+    const void *now = scene_host(&s, p->data, p->bytes);
+    assert_memory_equal(now, scene_host(&twin, scene_param(&twin, p->name)->data, p->bytes),
+                        p->bytes);
+    assert_memory_not_equal(now, behind[index], p->bytes);
     free_blocks(s.model->store, behind);
     scene_close(&s);
     scene_close(&twin);
@@ -219,8 +226,8 @@ static void a_flip_twice_starts_moments_anew(void **state) {
     scene_epoch(&s, 0);
     const pr_param *p = scene_param(&s, "blk.0.attn_q.weight");
     assert_int_equal(p->since, STEPS);
-    assert_zeros(p->state[PR_STATE_FIRST], p->bytes);
-    assert_zeros(p->state[PR_STATE_SECOND], p->bytes);
+    assert_zeros(scene_host(&s, p->state[PR_STATE_FIRST], p->bytes), p->bytes);
+    assert_zeros(scene_host(&s, p->state[PR_STATE_SECOND], p->bytes), p->bytes);
     assert_int_equal(scene_param(&s, "blk.0.attn_q.bias")->since, 0);
     scene_steps(&s, 1);
     scene_close(&s);
@@ -236,23 +243,26 @@ static void what_begins_late_counts_its_own_steps(void **state) {
     scene_steps(&s, STEPS);
     const pr_param *p = scene_param(&s, "blk.1.ffn_up.weight");
     assert_false(p->require_grad);
-    void **kept = copy_blocks(s.model->store, -1);
-    void **moments = copy_blocks(s.model->store, PR_STATE_FIRST);
+    void **kept = copy_blocks(&s, -1);
+    void **moments = copy_blocks(&s, PR_STATE_FIRST);
     const float *start = kept[pr_store_find(s.model->store, p->name)];
     pr_store_require_grad(s.model->store, p->name, true, &err);
     pr_trainer_prepare(s.trainer, s.batch.extent, &err);
     assert_string_equal(err.message, "");
     assert_int_equal(p->since, STEPS);
-    assert_memory_equal(p->data, start, p->bytes);
+    assert_memory_equal(scene_host(&s, p->data, p->bytes), start, p->bytes);
     for (int i = 0; i < pr_store_count(s.model->store); i++) {
         const pr_param *other = pr_store_param(s.model->store, i);
-        if (moments[i]) assert_memory_equal(moments[i], other->state[PR_STATE_FIRST], other->bytes);
+        if (!moments[i]) continue;
+        assert_memory_equal(moments[i], scene_host(&s, other->state[PR_STATE_FIRST], other->bytes),
+                            other->bytes);
     }
     scene_steps(&s, 1);
     float rate = pr_trainer_rate(s.trainer, STEPS), most = 0.0f;
     float keep = 1.0f - rate * pr_trainer_default().adamw.weight_decay;
+    const float *now = scene_host(&s, p->data, p->bytes);
     for (size_t i = 0; i < p->bytes / sizeof(float); i++)
-        most = fmaxf(most, fabsf(p->data[i] - keep * start[i]));
+        most = fmaxf(most, fabsf(now[i] - keep * start[i]));
     assert_true(most > 0.99f * rate && most < 1.01f * rate);
     free_blocks(s.model->store, kept);
     free_blocks(s.model->store, moments);

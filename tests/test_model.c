@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "graph/memory.h"
+#include "tests/backend_under_test.h"
 #include "tests/difference.h"
 #include "tests/model_case.h"
 
@@ -132,7 +133,8 @@ static void check_weights(const model_case *c) {
         if (!expected || pr_glob(key_biases, p->name)) continue;
         compared++;
         assert_true(pr_shape_equal(expected->shape, p->shape));
-        double d = largest_difference(p->data, values(expected), expected->count);
+        double d = largest_difference(test_host(c->backend, p->data, p->bytes), values(expected),
+                                      expected->count);
         most = fmax(most, d);
         if (!(d <= 1e-5)) fail_msg("%s after the last step: off by %g", p->name, d);
     }

@@ -5,40 +5,18 @@
 #include <math.h>
 
 #include "backends/cpu.h"
-#include "graph/plan.h"
 #include "ops/table.h"
-#include "tests/cases.h"
+#include "tests/backend_under_test.h"
+#include "tests/planned_case.h"
 #include "tests/scratch.h"
 
-/* Runs the case through a graph and a plan, under the scope "here". */
 static pr_status run(const op_case *c, pr_error *err) {
-    pr_backend *backend = pr_cpu_new(2, NULL);
-    pr_store *store = pr_store_new(backend);
-    pr_graph *g = pr_graph_new(store);
-    pr_tid in[PR_MAX_IN] = {0}, out[PR_MAX_OUT];
-    for (int k = 0; k < c->op->n_in; k++) {
-        char name[8];
-        snprintf(name, sizeof name, "in%d", k);
-        if (c->data[k]) in[k] = pr_graph_input(g, name, c->dtype[k], c->shape[k]);
-    }
-    pr_graph_scope(g, "here");
-    pr_graph_node(g, c->op, in, c->attr, out);
-    pr_plan_options how = {
-        .capacity = c->extent, .wanted = out, .n_wanted = 1, .training = c->training};
-    pr_plan *plan = pr_plan_new(g, store, backend, &how, err);
-    if (!plan) fail_msg("%s", err->message);
-    size_t bytes = pr_plan_get_report(plan)->arena;
-    void *arena = backend->alloc(backend, bytes);
-    pr_plan_attach(plan, arena);
-    pr_status status = PR_OK;
-    for (int k = 0; k < c->op->n_in && status == PR_OK; k++) {
-        if (c->data[k]) status = pr_plan_feed(plan, in[k], c->extent, c->data[k], err);
-    }
-    if (status == PR_OK) status = pr_plan_run(plan, c->extent, err);
-    backend->free(backend, arena, bytes);
-    pr_plan_free(plan);
-    pr_graph_free(g);
-    pr_store_free(store);
+    pr_backend *backend = test_backend_new(2, err);
+    planned_case p;
+    assert_non_null(backend);
+    planned_open(&p, backend, c, (planned_how){.capacity = c->extent});
+    pr_status status = planned_run(&p, c, err);
+    planned_close(&p);
     pr_backend_free(backend);
     return status;
 }
@@ -187,15 +165,22 @@ static void a_norm_that_is_not_finite_makes_the_factor_nan(void **state) {
     (void)state;
     const double totals[] = {NAN, INFINITY, -1.0};
     const float limits[] = {0.0f, 1.0f};
+    pr_backend *backend = test_backend_new(1, NULL);
     for (int i = 0; i < 6; i++) {
-        double total = totals[i / 2];
-        float factor = 0.0f;
-        pr_call call = {.in = {{&total, pr_shape_1(1), PR_F64}},
-                        .out = {{&factor, pr_shape_1(1), PR_F32}},
-                        .attr = {.f = {limits[i % 2]}}};
-        assert_int_equal(pr_op_clip_factor.kernel[PR_CPU](&call), PR_OK);
-        assert_true(isnan(factor));
+        op_case c = {.op = &pr_op_clip_factor, .attr = {.f = {limits[i % 2]}}};
+        case_double(&c, 0, totals[i / 2]);
+        planned_case p;
+        planned_open(&p, backend, &c, (planned_how){.capacity = c.extent});
+        pr_error err = {0};
+        assert_int_equal(planned_run(&p, &c, &err), PR_OK);
+        size_t bytes;
+        float *factor = planned_fetch(&p, 0, c.extent, &bytes);
+        assert_true(isnan(*factor));
+        free(factor);
+        planned_close(&p);
+        case_free(&c);
     }
+    pr_backend_free(backend);
 }
 
 int main(void) {

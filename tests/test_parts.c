@@ -51,7 +51,8 @@ static void check_same(pr_bert_kind kind, const char *method, int64_t part) {
     for (int i = 0; i < pr_store_count(whole.model->store); i++) {
         const pr_param *p = pr_store_param(whole.model->store, i);
         const pr_param *q = pr_store_param(parts.model->store, i);
-        assert_near(p->name, p->data, q->data, p->bytes / sizeof *p->data);
+        assert_near(p->name, scene_host(&whole, p->data, p->bytes),
+                    scene_host(&parts, q->data, q->bytes), p->bytes / sizeof *p->data);
     }
     scene_close(&whole);
     scene_close(&parts);

@@ -2,6 +2,7 @@
 
 #include "backends/cpu.h"
 #include "tests/alloc_fault.h"
+#include "tests/backend_under_test.h"
 #include "tests/scratch.h"
 #include "tests/test.h"
 
@@ -11,7 +12,7 @@ const char *toy_run_model_of(const pr_bert_config *config) {
     static char path[512];
     pr_error err = {0};
     snprintf(path, sizeof path, "%s", scratch_path("toy.gguf"));
-    pr_backend *backend = pr_cpu_new(1, &err);
+    pr_backend *backend = test_backend_new(1, &err);
     pr_model *model = toy_model_of(config, backend, 1);
     pr_model_save(model, path, false, &err);
     assert_string_equal(err.message, "");
@@ -95,7 +96,7 @@ pr_status toy_run_make(const toy_run *run, toy_result *result, pr_error *err) {
     listener l = {run, result};
     const pr_finetune_callbacks calls = {
         .context = &l, .step = note_step, .epoch = note_epoch, .flip = note_flip};
-    pr_backend *backend = pr_cpu_new(run->threads, NULL);
+    pr_backend *backend = test_backend_new(run->threads, NULL);
     backend->precision = run->precision;
     pr_model *model = open_model(run, backend);
     pr_dataset *train = toy_data(ROWS, run->data_seed), *dev = toy_data(DEV_ROWS, 4);

@@ -1,0 +1,15 @@
+/* The backend that a test runs on: a test that asks for it here is built once for each, the CUDA
+ * one over the emulation of a GPU (tests/emulation). */
+#ifndef PR_BACKEND_UNDER_TEST_H
+#define PR_BACKEND_UNDER_TEST_H
+
+#include "graph/backend.h"
+
+/* threads: the processor's, where that is the backend. NULL with err set. */
+pr_backend *test_backend_new(int threads, pr_error *err);
+
+/* Bytes of the backend's as the host can read them: there, or a copy that is freed when the program
+ * ends. NULL stays NULL. */
+const void *test_host(pr_backend *backend, const void *block, size_t bytes);
+
+#endif

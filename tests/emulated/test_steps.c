@@ -1,0 +1,56 @@
+/* What a step of training asks of a GPU: nothing but copies, one launch of the recorded run, and
+ * one wait for each result that is read. */
+#include "tests/emulation/emulation.h"
+#include "tests/scene.h"
+#include "tests/test.h"
+
+enum { ROWS = 24, BATCHES = 3, RESULTS = 2 /* the loss, and what gradients are multiplied by */ };
+
+static void a_step_allocates_nothing_and_launches_once(void **state) {
+    (void)state;
+    static const char *const methods[] = {"full", "learner", "bitfit"};
+    for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
+        const scene_options o = scene_default(PR_BERT, methods[m]);
+        scene s;
+        scene_open(&s, &o, toy_data(ROWS, 3));
+        scene_steps(&s, BATCHES); /* every number of tokens is met, and recorded */
+        for (size_t i = 0; i < BATCHES; i++) {
+            emulation_mark();
+            scene_step(&s, i);
+            emulation_counts c = emulation_counted();
+            assert_int_equal(c.allocations, 0);
+            assert_int_equal(c.frees, 0);
+            assert_int_equal(c.objects, 0);
+            assert_int_equal(c.launches, 0);
+            assert_int_equal(c.products, 0);
+            assert_int_equal(c.graph_launches, 1);
+            assert_int_equal(c.synchronisations, RESULTS);
+            assert_true(c.kernels > 50);
+        }
+        scene_close(&s);
+    }
+}
+
+/* Runs of nearly the same size share a recording. */
+static void recordings_are_few(void **state) {
+    (void)state;
+    const scene_options o = scene_default(PR_DISTILBERT, "full");
+    scene s;
+    scene_open(&s, &o, toy_data(ROWS, 3));
+    emulation_mark();
+    scene_steps(&s, 2 * BATCHES);
+    emulation_counts c = emulation_counted();
+    assert_int_equal(c.graph_launches, 2 * BATCHES);
+    int64_t tokens = pr_trainer_capacity(s.trainer).tokens;
+    long per_run = c.kernels / (2 * BATCHES);
+    assert_true(c.launches > 0 && c.launches <= per_run * (tokens / 64 + 1));
+    scene_close(&s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_step_allocates_nothing_and_launches_once),
+        cmocka_unit_test(recordings_are_few),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
