@@ -170,7 +170,9 @@ static void all_are_updated_as_the_processor_does(void **state) {
         fail_msg("%s", err.message);
         return;
     }
-    world tried = make(backend), expected = make(pr_cpu_new(1, &err));
+    pr_backend *processor = pr_cpu_new(1, &err);
+    assert_non_null(processor);
+    world tried = make(backend), expected = make(processor);
     for (int number = BEGINS; number < STEPS; number++) {
         step(&tried, number);
         step(&expected, number);
