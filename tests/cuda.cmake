@@ -52,3 +52,9 @@ foreach(program finetune evaluate predict inspect compare convert)
 endforeach()
 add_test(NAME check_cuda
   COMMAND ${PR_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/check_cuda.py ${EMULATED_PROGRAMS})
+# The kernels broken on purpose, each once.
+if(NOT PR_SANITIZE)
+  add_test(NAME check_mutations COMMAND ${PR_PYTHON}
+    ${CMAKE_CURRENT_SOURCE_DIR}/check_mutations.py ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+  set_tests_properties(check_mutations PROPERTIES PROCESSORS 2) # it runs in parallel itself
+endif()
