@@ -54,7 +54,8 @@ static size_t panel_words(int64_t pairs) {
 size_t pr_gemm_bf16_workspace(const pr_backend *backend, int64_t m, int64_t k) {
     int64_t pairs = (k + 1) / 2;
     size_t of_a = (size_t)pr_panel_width(m * pairs);
-    return (of_a + panel_words(pairs) * (size_t)backend->threads) * sizeof(uint32_t);
+    size_t words = of_a + panel_words(pairs) * (size_t)backend->threads;
+    return (words ? words : 1) * sizeof(uint32_t); /* there is no counting on from nowhere */
 }
 
 /* ---- factors into words ---- */
