@@ -190,7 +190,14 @@ static pr_status run_step(const pr_plan *plan, pr_step *step, pr_error *err) {
     double start = plan->watch ? now() : 0.0;
     step->call.err = err;
     pr_status status = step->kernel(&step->call);
-    if (status == PR_OK && waits(plan)) status = plan->backend->sync(plan->backend, err);
+    if (status == PR_OK && waits(plan)) {
+        pr_error fault = {.code = PR_OK}; /* a GPU does not know which node it was */
+        status = plan->backend->sync(plan->backend, &fault);
+        if (status != PR_OK) {
+            return pr_fail(err, status, "%s '%s': %s", step->op->name, step->call.name,
+                           fault.message);
+        }
+    }
     if (status != PR_OK) {
         return pr_fail(err, status, "%s '%s' failed", step->op->name, step->call.name);
     }

@@ -81,5 +81,9 @@ extern "C" pr_status pr_matmul_cuda(const pr_call *c) {
     }
     pr_cuda *cuda = pr_cuda_of(c->backend);
     cuda->busy = true;
-    return pr_cublas_run(&cuda->blas, cuda->stream, &product, kind, factors, c->workspace, c->err);
+    pr_error fault = {};
+    pr_status status =
+        pr_cublas_run(&cuda->blas, cuda->stream, &product, kind, factors, c->workspace, &fault);
+    if (status == PR_OK) return PR_OK;
+    return pr_fail(c->err, status, "matmul '%s': %s", c->name, fault.message);
 }

@@ -3,6 +3,7 @@ they say of the GPU, and what becomes of one that is missing, too small or broke
 check_cuda.py PROGRAMS, the folder of the emulated ones."""
 
 import json
+import re
 
 from tools_harness import ENVIRONMENT, read_tensors, run_checks
 
@@ -126,6 +127,26 @@ def check_faults(tools):
                 says="--precision tf32 is for GPUs")
     tools.fails("finetune", *command, env=on("memory=9000000"),
                 says=["out of memory: the plan's arena needs", "'cuda' has", "need less"])
+
+
+def check_broken(tools):
+    """A GPU that fails in mid-run: one line, nothing written but the checkpoint from before. With
+    PRIMER_SYNC=1 the line names the node."""
+    tools.make_model()
+    command = ["model.gguf", *tools.make_data(), *RUN, "--backend", "cuda", "--quiet"]
+    for fails, says in (("cudaMalloc:60", "out of memory: "),
+                        ("launch:100", "CUDA: an illegal memory access was encountered"),
+                        ("cudaGraphLaunch:3", "a recorded run could not start: CUDA: "),
+                        ("cublasLtMatmul:20", "matmul 'blk.")):
+        tools.fails("finetune", *command, says=says, env=on(f"fail={fails}"))
+    tools.run("finetune", *command, "--save-every", 2, "--checkpoint", "at.gguf", code=1,
+              env=on("fail=kernel:600"))
+    before = tools.read("at.gguf")
+    _, err = tools.run("finetune", *command, "--save-every", 2, "--checkpoint", "at.gguf", code=1,
+                       env=dict(on("fail=kernel:100"), PRIMER_SYNC="1"))
+    assert tools.read("at.gguf") == before
+    assert re.fullmatch(r"finetune: \w+ '[\w./]+': the GPU: CUDA: an illegal memory access was "
+                        r"encountered", err.splitlines()[-1]), err
 
 
 run_checks(globals())

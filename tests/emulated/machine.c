@@ -9,12 +9,14 @@
 
 /* "FUNCTION:N" */
 static void fail_later(const char *word) {
-    char function[64];
+    static char function[64]; /* the emulation keeps it */
     const char *colon = strchr(word, ':');
     if (!colon || (size_t)(colon - word) >= sizeof function) return;
     memcpy(function, word, (size_t)(colon - word));
     function[colon - word] = '\0';
-    emulation_fail(function, strtol(colon + 1, NULL, 10), cudaErrorIllegalAddress);
+    bool memory = strcmp(function, "cudaMalloc") == 0;
+    emulation_fail(function, strtol(colon + 1, NULL, 10),
+                   memory ? cudaErrorMemoryAllocation : cudaErrorIllegalAddress);
 }
 
 static void set_word(emulation_machine *m, const char *word) {
