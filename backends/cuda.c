@@ -133,13 +133,8 @@ static void cuda_release(pr_backend *backend) {
     pr_free(backend);
 }
 
-static size_t free_bytes(void) {
-    size_t free_now = 0, all = 0;
-    return cudaMemGetInfo(&free_now, &all) == cudaSuccess ? free_now : 0;
-}
-
 /* All that the backend has on the device. */
-static pr_status open_parts(pr_backend *backend, size_t free_before, pr_error *err) {
+static pr_status open_parts(pr_backend *backend, pr_error *err) {
     pr_cuda *cuda = pr_cuda_of(backend);
     void *fault = NULL, *seen = NULL, *live = NULL;
     cudaError_t e = cudaSetDevice(cuda->number);
@@ -154,15 +149,13 @@ static pr_status open_parts(pr_backend *backend, size_t free_before, pr_error *e
     backend->live = (int32_t *)live;
     pr_status status = pr_cuda_status(e, "the GPU could not be opened", err);
     if (status == PR_OK) status = pr_staging_open(&cuda->staging, err);
-    if (status == PR_OK) status = pr_cublas_open(&cuda->blas, err);
-    size_t free_after = free_bytes();
-    if (free_before > free_after) cuda->memory.context = free_before - free_after;
-    return status;
+    return status == PR_OK ? pr_cublas_open(&cuda->blas, err) : status;
 }
 
 static size_t cuda_available(pr_backend *backend) {
     (void)backend;
-    return free_bytes();
+    size_t left = 0, all = 0;
+    return cudaMemGetInfo(&left, &all) == cudaSuccess ? left : 0;
 }
 
 static bool is_set(const char *variable) {
@@ -212,11 +205,16 @@ pr_backend *pr_cuda_new(int number, pr_error *err) {
         return NULL;
     }
     cuda->number = number;
-    if (open_parts(backend, device.free_bytes, err) == PR_OK) return backend;
+    if (open_parts(backend, err) == PR_OK) return backend;
     cuda_release(backend);
     return NULL;
 }
 
 pr_cuda_memory pr_cuda_memory_of(const pr_backend *backend) {
-    return pr_cuda_of(backend)->memory;
+    pr_cuda_memory m = pr_cuda_of(backend)->memory;
+    size_t left = 0, all = 0;
+    if (cudaMemGetInfo(&left, &all) != cudaSuccess) return m;
+    size_t used = all - left;
+    m.beside = used > m.allocated ? used - m.allocated : 0;
+    return m;
 }

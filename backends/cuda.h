@@ -36,10 +36,10 @@ pr_status pr_cuda_describe(int number, pr_cuda_device *device, pr_error *err);
  * libraries are missing. Freed by pr_backend_free (cpu.h). */
 pr_backend *pr_cuda_new(int number, pr_error *err);
 
-/* Bytes of GPU memory: what the backend's blocks take now, the most they ever took, and what the
- * driver took for the process beside them (its context, code, libraries). */
+/* Bytes of GPU memory: what the backend's blocks take now, the most they ever took, and what is in
+ * use on the GPU beside them now: CUDA's own context, code and libraries, and other programs'. */
 typedef struct pr_cuda_memory {
-    size_t allocated, peak, context;
+    size_t allocated, peak, beside;
 } pr_cuda_memory;
 pr_cuda_memory pr_cuda_memory_of(const pr_backend *backend);
 

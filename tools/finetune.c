@@ -270,11 +270,12 @@ static pr_status train(session *e, pr_error *err) {
 
 /* What was planned is a part of what is allocated: parameters stay on the GPU too. */
 static void tell_gpu(const session *e) {
-    char peak[FORMAT_SIZE], context[FORMAT_SIZE];
+    char peak[FORMAT_SIZE], beside[FORMAT_SIZE];
     if (e->backend->kind != PR_CUDA) return;
     pr_cuda_memory m = pr_cuda_memory_of(e->backend);
-    fprintf(e->text, "GPU memory: at most %s allocated, and %s for CUDA itself\n",
-            format_bytes(peak, m.peak), format_bytes(context, m.context));
+    fprintf(e->text,
+            "GPU memory: at most %s allocated; %s beside, CUDA's own and other programs'\n",
+            format_bytes(peak, m.peak), format_bytes(beside, m.beside));
 }
 
 static void tell_end(const session *e) {
