@@ -55,9 +55,9 @@ static pr_status cpu_copy(pr_backend *backend, void *to, const void *from, size_
     return PR_OK;
 }
 
-static pr_status cpu_clear(pr_backend *backend, void *block, size_t bytes) {
+static pr_status cpu_fill(pr_backend *backend, void *block, int byte, size_t bytes) {
     (void)backend;
-    if (bytes) memset(block, 0, bytes);
+    if (bytes) memset(block, byte, bytes);
     return PR_OK;
 }
 
@@ -110,7 +110,7 @@ pr_backend *pr_cpu_new(int threads, pr_error *err) {
         .protect = cpu_protect,
         .upload = cpu_copy,
         .download = cpu_copy,
-        .clear = cpu_clear,
+        .fill = cpu_fill,
         .sync = cpu_sync,
         .release = cpu_release,
     };

@@ -92,12 +92,12 @@ static pr_status cuda_download(pr_backend *backend, void *host, const void *from
     return pr_cuda_status(e, "a copy from the GPU", NULL);
 }
 
-static pr_status cuda_clear(pr_backend *backend, void *block, size_t bytes) {
+static pr_status cuda_fill(pr_backend *backend, void *block, int byte, size_t bytes) {
     pr_cuda *cuda = pr_cuda_of(backend);
     if (!bytes) return PR_OK;
     cuda->busy = true;
-    cudaError_t e = cudaMemsetAsync(block, 0, bytes, cuda->stream);
-    return pr_cuda_status(e, "clearing the GPU's memory", NULL);
+    cudaError_t e = cudaMemsetAsync(block, byte, bytes, cuda->stream);
+    return pr_cuda_status(e, "filling the GPU's memory", NULL);
 }
 
 /* ---- waiting ---- */
@@ -181,7 +181,7 @@ static pr_backend *describe(pr_cuda *cuda) {
         .protect = cuda_protect,
         .upload = cuda_upload,
         .download = cuda_download,
-        .clear = cuda_clear,
+        .fill = cuda_fill,
         .sync = cuda_sync,
         .record = pr_cuda_record,
         .recorded = pr_cuda_recorded,

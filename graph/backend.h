@@ -51,7 +51,7 @@ struct pr_backend {
     pr_status (*protect)(pr_backend *backend, void *block, size_t bytes, bool read_only);
     pr_status (*upload)(pr_backend *backend, void *to, const void *host, size_t bytes);
     pr_status (*download)(pr_backend *backend, void *host, const void *from, size_t bytes);
-    pr_status (*clear)(pr_backend *backend, void *block, size_t bytes); /* zeros */
+    pr_status (*fill)(pr_backend *backend, void *block, int byte, size_t bytes);
     /* Waits for all that was begun, and tells of what failed in it. */
     pr_status (*sync)(pr_backend *backend, pr_error *err);
 

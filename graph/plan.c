@@ -21,9 +21,6 @@ static pr_status check_request(const pr_graph *g, const pr_store *store, const p
         return pr_fail(err, PR_BAD_ARGUMENT, "the parameters are not on the backend '%s'",
                        backend->name);
     }
-    if (o->poison && !backend->host_visible) {
-        return pr_fail(err, PR_UNSUPPORTED, "the backend '%s' can't be poisoned", backend->name);
-    }
     return PR_OK;
 }
 

@@ -94,7 +94,7 @@ static pr_status copy_in(const pr_plan *plan, const pr_value *v, pr_extent exten
     }
     pr_status status = backend->upload(backend, v->address, host, bytes);
     if (status == PR_OK && room > bytes) {
-        status = backend->clear(backend, (char *)v->address + bytes, room - bytes);
+        status = backend->fill(backend, (char *)v->address + bytes, 0, room - bytes);
     }
     if (status == PR_OK) return PR_OK;
     return pr_fail(err, status, "input '%s' could not be copied in", v->tensor.name);
@@ -177,7 +177,9 @@ static double now(void) {
 static void poison_dead(const pr_plan *plan, int32_t s) {
     for (int32_t i = 0; i < plan->n_blocks; i++) {
         const pr_block *b = &plan->block[i];
-        if (b->last == s) memset(plan->arena + b->offset, b->is_float ? 0xff : 0x7f, b->bytes);
+        int byte = b->is_float ? 0xff : 0x7f;
+        if (b->last == s)
+            plan->backend->fill(plan->backend, plan->arena + b->offset, byte, b->bytes);
     }
 }
 
@@ -222,7 +224,7 @@ pr_status pr_plan_run_steps(pr_plan *plan, pr_error *err) {
     for (int32_t s = 0, n; s < plan->n_steps && status == PR_OK; s += n) {
         n = waits(plan) ? 1 : plan->step[s].to - s + 1;
         status = n > 1 ? run_many(plan, s, n, err) : run_step(plan, &plan->step[s], err);
-        if (plan->poison) poison_dead(plan, s);
+        if (plan->poison) poison_dead(plan, s + n - 1);
     }
     return status;
 }

@@ -3,6 +3,7 @@
 #include "backends/cpu.h"
 #include "backends/cuda.h"
 #include "graph/memory.h"
+#include "tests/emulation/emulation.h"
 #include "tests/test.h"
 
 static void **copy;
@@ -28,6 +29,7 @@ const void *test_host(pr_backend *backend, const void *block, size_t bytes) {
 pr_backend *test_backend_new(int threads, pr_error *err) {
 #ifdef TEST_CUDA
     (void)threads;
+    emulation_run_early(1); /* what runs early opens and closes all memory, which takes time */
     return pr_cuda_new(0, err);
 #else
     return pr_cpu_new(threads, err);

@@ -14,7 +14,9 @@ typedef struct variant {
 static const variant variants[] = {
     {.pinned = false}, {.pinned = true},
     {.poison = true},  {.pinned = true, .poison = true},
+#ifndef TEST_CUDA /* a GPU sees tokens rounded up to the capacity: products of another size */
     {.tight = true},   {.tight = true, .poison = true},
+#endif
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
@@ -63,7 +65,7 @@ static size_t run(scene *s, variant v, pr_tid wanted, bool training, float *out)
     assert_string_equal(err.message, "");
     size_t bytes = pr_plan_get_report(plan)->arena, n = 0;
     void *arena = s->backend->alloc(s->backend, bytes);
-    if (v.poison) memset(arena, 0xff, bytes);
+    if (v.poison) s->backend->fill(s->backend, arena, 0xff, bytes);
     pr_plan_attach(plan, arena);
     pr_shape shape = pr_graph_tensor(s->g, wanted)->shape;
     for (size_t step = 0; step < STEPS; step++, out += n) {
