@@ -68,12 +68,17 @@ void side_by_side_judge(side_by_side *s, FILE *out) {
         s->out_of_tolerance += !(all[i].excess <= 1.0);
     }
     qsort(all, s->n, sizeof *all, by_excess);
-    fprintf(out, "%4s  %-22s %-44s %-14s %9s %9s %9s\n", "step", "op", "value", "shape", "relative",
-            "largest", "of limit");
-    for (size_t i = 0; i < s->n && i < SHOWN; i++)
+    size_t differ = 0;
+    while (differ < s->n && all[differ].excess != 0.0)
+        differ++;
+    if (differ) {
+        fprintf(out, "%4s  %-22s %-44s %-14s %9s %9s %9s\n", "step", "op", "value", "shape",
+                "relative", "largest", "of limit");
+    }
+    for (size_t i = 0; i < differ && i < SHOWN; i++)
         print_row(out, &s->row[all[i].row], all[i].excess);
-    fprintf(out, "%zu values compared, %zu out of tolerance (%g of a value's norm)\n", s->n,
-            s->out_of_tolerance, s->tolerance);
+    fprintf(out, "%zu values compared, %zu differ, %zu out of tolerance (%g of a value's norm)\n",
+            s->n, differ, s->out_of_tolerance, s->tolerance);
     pr_free(all);
 }
 

@@ -27,7 +27,7 @@ double side_by_side_tolerance(pr_precision a, pr_precision b);
 pr_status side_by_side_note(void *context, const pr_difference *d);
 
 /* Counts what is apart by more than tolerance times its norm and a hundredth of that times the
- * largest norm of its phase; prints the worst rows, and a line that says how many of how many. */
+ * largest norm of its phase; prints the worst of those that differ, and a line that counts them. */
 void side_by_side_judge(side_by_side *s, FILE *out);
 void side_by_side_free(side_by_side *s);
 
