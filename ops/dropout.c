@@ -4,8 +4,8 @@
  *     batch's first sentence.
  * Gradient: the same op with the same site on dy; reads rng and offsets alone.
  * in: x, rng, offsets. attr: site, f[0] p. */
-#include "backends/philox.h"
-#include "backends/simd.h"
+#include "ops/dropout.h"
+
 #include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
@@ -13,9 +13,6 @@
 #include "ops/table.h"
 
 enum { X, RNG, OFFSETS, INPUTS };
-
-/* Draws are made for so many columns at a time; four columns share one. */
-enum { CHUNK = 256 };
 
 uint64_t pr_site(const char *name) {
     uint64_t hash = 0xCBF29CE484222325u;
@@ -38,32 +35,6 @@ static pr_status infer(pr_infer *c) {
     return PR_OK;
 }
 
-/* Where a row's draws are counted from. */
-typedef struct place {
-    uint64_t key;
-    uint32_t step, sentence, position;
-} place;
-
-PR_VECTOR static void drop_row(float *y, const float *x, int64_t d, float p, place at) {
-    uint32_t word[CHUNK], threshold = pr_dropout_threshold(p);
-    float scale = 1.0f / (1.0f - p);
-    for (int64_t from = 0; from < d; from += CHUNK) {
-        int64_t n = d - from < CHUNK ? d - from : CHUNK;
-#pragma omp simd
-        for (int64_t i = 0; i < (n + 3) / 4; i++) {
-            pr_philox draw = pr_dropout_draw(at.key, at.step, at.sentence, at.position,
-                                             (uint32_t)(from / 4 + i));
-            word[4 * i] = draw.word[0];
-            word[4 * i + 1] = draw.word[1];
-            word[4 * i + 2] = draw.word[2];
-            word[4 * i + 3] = draw.word[3];
-        }
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++)
-            y[from + i] = word[i] < threshold ? 0.0f : x[from + i] * scale;
-    }
-}
-
 /* The sentence that holds the row: the last to start at or before it. */
 static int64_t sentence_of(const int32_t *offset, int64_t sentences, int64_t row) {
     int64_t low = 0, high = sentences;
@@ -77,24 +48,29 @@ static int64_t sentence_of(const int32_t *offset, int64_t sentences, int64_t row
     return low;
 }
 
-static void drop_rows(const void *context, int64_t begin, int64_t end) {
+pr_drops pr_drops_from(const pr_call *c, const pr_view *rng, const pr_view *offsets, int64_t row) {
+    const uint64_t *clock = rng->data;     /* (3) */
+    const int32_t *offset = offsets->data; /* (B + 1) or NULL */
+    return (pr_drops){
+        .offset = offset,
+        .sentence = offset ? sentence_of(offset, offsets->shape.dim[0] - 1, row) : row,
+        .key = pr_philox_key(clock[0], c->attr.site),
+        .first = clock[2],
+        .step = (uint32_t)clock[1],
+        .threshold = pr_dropout_threshold(c->attr.f[0]),
+        .scale = 1.0f / (1.0f - c->attr.f[0]),
+    };
+}
+
+PR_VECTOR static void drop_rows(const void *context, int64_t begin, int64_t end) {
     const pr_call *c = context;
-    const float *x = c->in[X].data;              /* (N, d) or (B, d) */
-    const uint64_t *rng = c->in[RNG].data;       /* (3) */
-    const int32_t *offset = c->in[OFFSETS].data; /* (B + 1) or NULL */
-    float *y = c->out[0].data;                   /* as x */
     int64_t d = c->in[X].shape.dim[1];
-    int64_t sentence = offset ? sentence_of(offset, c->in[OFFSETS].shape.dim[0] - 1, begin) : begin;
-    place at = {.key = pr_philox_key(rng[0], c->attr.site), .step = (uint32_t)rng[1]};
+    pr_drops at = pr_drops_from(c, &c->in[RNG], &c->in[OFFSETS], begin);
     for (int64_t row = begin; row < end; row++) {
-        if (offset) {
-            sentence += row == offset[sentence + 1];
-            at.position = (uint32_t)(row - offset[sentence]);
-        } else {
-            sentence = row;
-        }
-        at.sentence = (uint32_t)(rng[2] + (uint64_t)sentence);
-        drop_row(y + row * d, x + row * d, d, c->attr.f[0], at);
+        const float *x = (const float *)c->in[X].data + row * d; /* (N, d) or (B, d) */
+        float *y = (float *)c->out[0].data + row * d;            /* as x */
+        pr_drops_move(&at, row);
+        pr_drop_columns(&at, 0, d, x, y);
     }
 }
 

@@ -4,9 +4,8 @@
  * dgamma = sum over rows of dy xhat; dbeta = sum over rows of dy. dx reads x, gamma, mean, rstd;
  * dgamma reads x, mean, rstd; dbeta nothing.
  * layer_norm in: x, gamma, beta; out: y, mean (N), rstd (N). attr: f[0] epsilon. */
-#include <math.h>
+#include "ops/layer_norm.h"
 
-#include "backends/simd.h"
 #include "ops/cuda.h"
 #include "ops/kernel.h"
 #include "ops/ops.h"
@@ -34,20 +33,9 @@ PR_VECTOR static void norm_rows(const void *context, int64_t begin, int64_t end)
     for (int64_t row = begin; row < end; row++) {
         const float *x = (const float *)c->in[0].data + row * d; /* (N, d) */
         float *y = (float *)c->out[0].data + row * d;            /* (N, d) */
-        float sum = 0.0f, squares = 0.0f;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t i = 0; i < d; i++)
-            sum += x[i];
-        float mean = sum / (float)d;
-#pragma omp simd reduction(+ : squares)
-        for (int64_t i = 0; i < d; i++)
-            squares += (x[i] - mean) * (x[i] - mean);
-        float rstd = 1.0f / sqrtf(squares / (float)d + c->attr.f[0]);
-#pragma omp simd
-        for (int64_t i = 0; i < d; i++)
-            y[i] = (x[i] - mean) * rstd * gamma[i] + beta[i];
-        if (means) means[row] = mean;
-        if (rstds) rstds[row] = rstd;
+        pr_norm norm = pr_norm_row(x, gamma, beta, c->attr.f[0], d, y);
+        if (means) means[row] = norm.mean;
+        if (rstds) rstds[row] = norm.rstd;
     }
 }
 
@@ -66,10 +54,12 @@ static bool gradients_fit(const pr_infer *c) {
            pr_rule_shape(c, 3, "rstd", PR_F32, column);
 }
 
+bool pr_norm_grad_fits(const pr_infer *c) {
+    return gradients_fit(c) && pr_rule_shape(c, 4, "gamma", PR_F32, pr_shape_1(c->in[1].dim[1]));
+}
+
 static pr_status grad_infer(pr_infer *c) {
-    if (!gradients_fit(c) || !pr_rule_shape(c, 4, "gamma", PR_F32, pr_shape_1(c->in[1].dim[1]))) {
-        return PR_BAD_GRAPH;
-    }
+    if (!pr_norm_grad_fits(c)) return PR_BAD_GRAPH;
     pr_rule_output(c, 0, PR_F32, c->in[1]);
     return PR_OK;
 }
@@ -83,18 +73,7 @@ PR_VECTOR static void norm_grad_rows(const void *context, int64_t begin, int64_t
         const float *dy = (const float *)c->in[0].data + row * d; /* (N, d) */
         const float *x = (const float *)c->in[1].data + row * d;  /* (N, d) */
         float *dx = (float *)c->out[0].data + row * d;            /* (N, d) */
-        float mean = means[row], rstd = rstds[row], sum = 0.0f, product = 0.0f;
-#pragma omp simd reduction(+ : sum, product)
-        for (int64_t i = 0; i < d; i++) {
-            float h = dy[i] * gamma[i];
-            sum += h;
-            product += h * ((x[i] - mean) * rstd);
-        }
-        sum /= (float)d;
-        product /= (float)d;
-#pragma omp simd
-        for (int64_t i = 0; i < d; i++)
-            dx[i] = rstd * (dy[i] * gamma[i] - sum - (x[i] - mean) * rstd * product);
+        pr_norm_grad_row(dy, x, (pr_norm){means[row], rstds[row]}, gamma, d, dx);
     }
 }
 

@@ -32,7 +32,7 @@ MUTATIONS = [
      "cross_entropy_grad"),
     ("densify", "fill_zeros", "if (i < n) y[i] = 0.0f;", "", OPS, "densify"),
     ("densify", "lay_rows", "y[id[k] * d + i] =", "y[k * d + i] =", OPS, "densify"),
-    ("dropout", "dropout", "v.at[k] * scale", "v.at[k]", OPS, "dropout"),
+    ("dropout", "dropout", "draw.word[i + k]", "draw.word[k]", OPS, "dropout"),
     ("embed", "embed", "id_of(id, token, n_rows) * d", "id_of(id, 0, n_rows) * d", OPS, "embed"),
     ("embed", "rank_tokens", "other < own ||", "other > own ||", OPS, "embed_grad"),
     ("embed", "list_distinct", "distinct[k] = -1", "distinct[k] = 0", OPS, "embed_grad"),
