@@ -109,10 +109,11 @@ static pr_tid afresh(walk *w, pr_tid t) {
     }
     pr_node n = *pr_graph_get(w->g, index);
     if (n.phase != PR_FORWARD) return t;
-    for (int k = 0; k < n.op->n_in; k++)
+    for (int k = 0; k < n.op->n_in && !n.op->again; k++)
         n.in[k] = afresh(w, n.in[k]);
     pr_graph_scope(w->g, "again/%s", n.name);
-    return w->again[t] = pr_graph_node(w->g, n.op, n.in, n.attr, NULL);
+    return w->again[t] =
+               n.op->again ? n.op->again(w->g, &n) : pr_graph_node(w->g, n.op, n.in, n.attr, NULL);
 }
 
 /* Runs one node's rule and hands its results to the node's inputs. */

@@ -70,8 +70,8 @@ enum {
     PR_OP_NO_GRADIENT = 1 << 1,
     /* Out[0] is a sparse gradient: it holds only the rows whose numbers out[1] lists. */
     PR_OP_SPARSE = 1 << 2,
-    /* A pass over its inputs makes out[0], and backward reads those anyway: rather than keep out[0]
-     * for another node's gradient, backward computes it again. */
+    /* A pass over its inputs, or over what `again` reads, makes out[0], and backward reads those
+     * anyway: rather than keep out[0] for another node's gradient, backward computes it again. */
     PR_OP_CHEAP = 1 << 3
 };
 
@@ -99,6 +99,10 @@ typedef struct pr_op {
      * returns them; n is a copy whose in[k] with a bit in by_row are such rows already. NULL: the
      * same op on the same attr does. */
     pr_tid (*first_rows)(pr_graph *g, const pr_node *n);
+    /* Of a PR_OP_CHEAP op: emits the node that makes out[0] again from the op's other outputs and
+     * from parameters, so that backward needs none of its other inputs, and returns it; n is a
+     * copy. NULL: the same op on the same inputs does. */
+    pr_tid (*again)(pr_graph *g, const pr_node *n);
     /* Scratch bytes at the capacity in c->extent with c->backend, by its kind; NULL: none. */
     size_t (*workspace[PR_BACKEND_KINDS])(const pr_call *c);
     /* Floating-point operations of a call, a multiply-add counted as two; NULL: negligible. */

@@ -42,6 +42,8 @@ pr_status pr_mse_cuda(const pr_call *c);
 pr_status pr_mse_grad_cuda(const pr_call *c);
 pr_status pr_relu_cuda(const pr_call *c);
 pr_status pr_relu_grad_cuda(const pr_call *c);
+pr_status pr_residual_norm_cuda(const pr_call *c);
+pr_status pr_residual_norm_grad_cuda(const pr_call *c);
 pr_status pr_scale_cuda(const pr_call *c);
 pr_status pr_softmax_cuda(const pr_call *c);
 pr_status pr_softmax_grad_cuda(const pr_call *c);

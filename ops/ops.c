@@ -29,6 +29,8 @@ const pr_op *const pr_ops[] = {
     &pr_op_mse_grad,
     &pr_op_relu,
     &pr_op_relu_grad,
+    &pr_op_residual_norm,
+    &pr_op_residual_norm_grad,
     &pr_op_scale,
     &pr_op_softmax,
     &pr_op_softmax_grad,

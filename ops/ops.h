@@ -57,6 +57,19 @@ pr_tid pr_dropout(pr_graph *g, pr_tid x, pr_tid rng, pr_tid offsets, float p, co
  * (Ba, Kiros, Hinton 2016, eq. 4). */
 pr_tid pr_layer_norm(pr_graph *g, pr_tid x, pr_tid gamma, pr_tid beta, float epsilon);
 
+/* What is dropped on the way, as by pr_dropout: site is pr_site's number; rng and offsets may be 0
+ * where p is. */
+typedef struct pr_dropped {
+    pr_tid rng, offsets;
+    uint64_t site;
+    float p;
+} pr_dropped;
+
+/* layer_norm(x + dropout(z)) in one pass over x, z (N, d); gamma, beta, epsilon as pr_layer_norm's.
+ * A rewrite makes it of those three; it drops in plans for training alone. */
+pr_tid pr_residual_norm(pr_graph *g, pr_tid x, pr_tid z, pr_tid gamma, pr_tid beta, float epsilon,
+                        const pr_dropped *dropped);
+
 /* Rows of a table: table (V, d), ids i32 (N), each in [0, V) -> (N, d). The gradient is sparse. */
 pr_tid pr_embed(pr_graph *g, pr_tid table, pr_tid ids);
 

@@ -4,7 +4,7 @@
 #ifndef PR_OPS_GRAD_H
 #define PR_OPS_GRAD_H
 
-#include "graph/graph.h"
+#include "ops/ops.h"
 
 /* dy (Phi(x) + x phi(x)), phi the normal density. */
 pr_tid pr_gelu_grad(pr_graph *g, pr_tid dy, pr_tid x);
@@ -17,6 +17,11 @@ pr_tid pr_relu_grad(pr_graph *g, pr_tid dy, pr_tid y);
 pr_tid pr_layer_norm_grad(pr_graph *g, pr_tid dy, pr_tid x, pr_tid gamma, pr_tid mean, pr_tid rstd);
 /* dgamma (d) of layer_norm; dbeta is pr_sum_rows of dy. */
 pr_tid pr_layer_norm_grad_gamma(pr_graph *g, pr_tid dy, pr_tid x, pr_tid mean, pr_tid rstd);
+
+/* dz of residual_norm, whose sum is s (N, d), and ds, which is dx: what pr_layer_norm_grad makes of
+ * s, and dropout's masks on that. */
+pr_tid pr_residual_norm_grad(pr_graph *g, pr_tid dy, pr_tid s, pr_tid gamma, pr_tid mean,
+                             pr_tid rstd, const pr_dropped *dropped, pr_tid *ds);
 
 /* The sparse gradient of a table: dy (N, d), ids i32 (N), n_rows the table's. Out[0] is values
  * (N, d): the first `count` rows are the sums over the tokens of each distinct id, in the tokens'

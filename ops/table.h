@@ -20,6 +20,7 @@ extern const pr_op pr_op_layer_norm, pr_op_layer_norm_grad, pr_op_layer_norm_gra
 extern const pr_op pr_op_matmul;
 extern const pr_op pr_op_mse, pr_op_mse_grad;
 extern const pr_op pr_op_relu, pr_op_relu_grad;
+extern const pr_op pr_op_residual_norm, pr_op_residual_norm_grad;
 extern const pr_op pr_op_scale;
 extern const pr_op pr_op_softmax, pr_op_softmax_grad;
 extern const pr_op pr_op_sum_rows;

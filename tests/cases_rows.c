@@ -1,6 +1,8 @@
-/* softmax, layer_norm, sum_rows, embed, first_token and their gradients; densify. */
+/* softmax, layer_norm, residual_norm, sum_rows, embed, first_token and their gradients; densify. */
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "ops/ops.h"
 #include "ops/table.h"
 #include "tests/cases.h"
 
@@ -51,11 +53,31 @@ static const struct {
     {{1}, 1}, {{3, 1, 7}, 5}, {{1, 1, 1}, 64}, {{200}, 17}, {{16, 90, 2, 33, 80, 40}, 65}};
 enum { FIRSTS = sizeof firsts / sizeof *firsts };
 
+/* Sentences, or single rows; draws go by 4 columns, and by 256 of them. */
+static const struct {
+    int32_t lengths[CASE_SENTENCES], rows, d;
+    float p, epsilon;
+    fill how;
+    bool evaluation; /* where nothing is dropped */
+} residuals[] = {
+    {{0}, 5, 17, 0, 1e-12f, PLAIN, false},
+    {{3, 1, 7}, 0, 6, 0.3f, 1e-5f, PLAIN, false},
+    {{0}, 70, 65, 0.1f, 1e-12f, PLAIN, false},
+    {{63, 2}, 0, 64, 0, 1e-12f, PLAIN, false},
+    {{3, 70, 1}, 0, 40, 0.1f, 1e-5f, PLAIN, true},
+    {{16, 15, 2}, 0, 259, 0.1f, 1e-12f, PLAIN, false},
+    {{2, 9, 40}, 0, 768, 0.2f, 1e-12f, PLAIN, false},
+    {{5}, 0, 516, 0.9f, 0.25f, PLAIN, false},
+    {{2, 3}, 0, 33, 0.5f, 1e-12f, LARGE, false},
+};
+enum { RESIDUALS = sizeof residuals / sizeof *residuals };
+
 /* How many ops each table serves. */
-enum { OF_SOFTMAX = 2, OF_NORM = 3, OF_TABLE = 4, OF_FIRST = 2 };
+enum { OF_SOFTMAX = 2, OF_NORM = 3, OF_RESIDUAL = 2, OF_TABLE = 4, OF_FIRST = 2 };
 
 static int count(void) {
-    return OF_SOFTMAX * SOFTMAXES + OF_NORM * NORMS + SUMS + OF_TABLE * TABLES + OF_FIRST * FIRSTS;
+    return OF_SOFTMAX * SOFTMAXES + OF_NORM * NORMS + OF_RESIDUAL * RESIDUALS + SUMS +
+           OF_TABLE * TABLES + OF_FIRST * FIRSTS;
 }
 
 static void name(op_case *c, const pr_op *op, int32_t rows, int32_t columns, const char *more) {
@@ -114,6 +136,49 @@ static void make_norm(int i, int which, op_case *c) {
     case_free(&forward);
 }
 
+/* in[k] and in[k + 1]: rng and offsets, where the case drops. */
+static void make_dropped(int i, int k, op_case *c) {
+    bool packed = residuals[i].lengths[0];
+    c->training = !residuals[i].evaluation;
+    c->extent = (pr_extent){.sentences = residuals[i].rows};
+    c->attr = (pr_attr){.site = pr_site("residual"), .f = {residuals[i].p}};
+    if (packed) case_offsets(c, k + 1, residuals[i].lengths);
+    if (residuals[i].p != 0.0f) {
+        case_rng(c, k, 12345, 6, 7);
+    } else if (packed) {
+        free(c->data[k + 1]);
+        c->data[k + 1] = NULL;
+    }
+}
+
+static void make_residual(int i, int which, op_case *c) {
+    op_case forward = {.condition = 1.0};
+    int32_t d = residuals[i].d;
+    pr_shape row = pr_shape_1(d);
+    pr_shape shape = pr_shape_2(residuals[i].lengths[0] ? PR_TOKENS : PR_SENTENCES, d);
+    char more[64];
+    snprintf(more, sizeof more, ", dropout %g%s", (double)residuals[i].p,
+             how_text(residuals[i].how));
+    make_dropped(i, 4, &forward);
+    forward.attr.f[1] = residuals[i].epsilon;
+    name(&forward, &pr_op_residual_norm, i, d, more);
+    for (int k = 0; k < 2; k++)
+        case_floats(&forward, k, shape, residuals[i].how);
+    for (int k = 2; k < 4; k++)
+        case_floats(&forward, k, row, PLAIN);
+    if (which == 0) {
+        *c = forward;
+        return;
+    }
+    make_dropped(i, 5, c);
+    name(c, &pr_op_residual_norm_grad, i, d, more);
+    case_floats(c, 0, shape, PLAIN);
+    for (int k = 1; k < 4; k++)
+        case_from(c, k, &forward, k);
+    case_floats(c, 4, row, PLAIN);
+    case_free(&forward);
+}
+
 static void make_sum(int i, op_case *c) {
     name(c, &pr_op_sum_rows, sums[i].rows, sums[i].columns, sums[i].onto ? " + onto" : "");
     c->extent.tokens = sums[i].rows;
@@ -168,9 +233,10 @@ static void make(int index, op_case *c) {
         int each, of;
     } parts[] = {{make_softmax, OF_SOFTMAX, SOFTMAXES},
                  {make_norm, OF_NORM, NORMS},
+                 {make_residual, OF_RESIDUAL, RESIDUALS},
                  {make_table, OF_TABLE, TABLES},
                  {make_first, OF_FIRST, FIRSTS}};
-    for (int p = 0; p < 4; p++) {
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
         if (index < parts[p].each * parts[p].of) {
             parts[p].make(index / parts[p].each, index % parts[p].each, c);
             return;

@@ -1,4 +1,4 @@
-/* softmax, layer_norm, sum_rows, embed, first_token, densify. */
+/* softmax, layer_norm, residual_norm, sum_rows, embed, first_token, densify. */
 #include <math.h>
 
 #include "ops/table.h"
@@ -106,6 +106,69 @@ static void run_layer_norm_grad_gamma(const reference_call *c) {
     }
 }
 
+/* ---- residual_norm ---- */
+
+/* What dropout multiplies the column of a row with; in[rng] and in[rng + 1] are what it draws by.
+ */
+static double mask(const reference_call *c, int rng, int64_t row, int64_t column) {
+    const int32_t *offset = c->in[rng + 1].i;
+    double p = c->attr.f[0];
+    int64_t sentence = offset ? 0 : row;
+    if (!c->training || p == 0.0) return 1.0;
+    while (offset && row >= offset[sentence + 1])
+        sentence++;
+    uint32_t position = offset ? (uint32_t)(row - offset[sentence]) : 0;
+    bool keeps = reference_keeps(c->in[rng].u, c->attr.site, p, sentence, position, column);
+    return keeps ? 1.0 / (1.0 - p) : 0.0;
+}
+
+/* What errors in s, as large as its scale, add to the scales of layer_norm's results. */
+static void carry_errors(const reference_call *c, int64_t row) {
+    int64_t d = c->shape[0].dim[1];
+    const double *s = c->y[1] + row * d, *error = c->scale[1] + row * d;
+    double mean = c->y[2][row], rstd = c->y[3][row], all = 0.0, product = 0.0;
+    for (int64_t i = 0; i < d; i++) {
+        all += error[i] / (double)d;
+        product += error[i] * fabs(s[i] - mean) * rstd / (double)d;
+    }
+    for (int64_t i = 0; i < d; i++) {
+        double xhat = fabs(s[i] - mean) * rstd;
+        c->scale[0][row * d + i] += rstd * (error[i] + all + xhat * product) * fabs(c->in[2].x[i]);
+    }
+    c->scale[2][row] += all;
+    c->scale[3][row] += rstd * rstd * product;
+}
+
+static void run_residual_norm(const reference_call *c) {
+    int64_t rows = c->shape[0].dim[0], d = c->shape[0].dim[1];
+    for (int64_t i = 0; i < rows * d; i++) {
+        double z = c->in[1].x[i] * mask(c, 4, i / d, i % d), s = c->in[0].x[i] + z;
+        reference_set(c, 1, i, s, fabs(s) + fabs(z));
+    }
+    reference_call norm = {.shape = {c->shape[0]},
+                           .y = {c->y[0], c->y[2], c->y[3]},
+                           .scale = {c->scale[0], c->scale[2], c->scale[3]},
+                           .attr = {.f = {c->attr.f[1]}}};
+    norm.in[0] = (reference_operand){.shape = c->shape[1], .x = c->y[1]};
+    norm.in[1] = c->in[2];
+    norm.in[2] = c->in[3];
+    run_layer_norm(&norm);
+    for (int64_t row = 0; row < rows; row++)
+        carry_errors(c, row);
+}
+
+static void run_residual_norm_grad(const reference_call *c) {
+    int64_t d = c->shape[0].dim[1];
+    reference_call norm = *c;
+    norm.y[0] = c->y[1];
+    norm.scale[0] = c->scale[1];
+    run_layer_norm_grad(&norm);
+    for (int64_t i = 0; i < reference_count(c->shape[0]); i++) {
+        double times = mask(c, 5, i / d, i % d), dz = c->y[1][i] * times;
+        reference_set(c, 0, i, dz, c->scale[1][i] * times + fabs(dz));
+    }
+}
+
 /* ---- sums and copies of rows ---- */
 
 static void run_sum_rows(const reference_call *c) {
@@ -200,6 +263,8 @@ const reference reference_rows[] = {
     /* Sums of terms of either sign, as matmul's. */
     {&pr_op_layer_norm_grad, run_layer_norm_grad, 3, 0.8},
     {&pr_op_layer_norm_grad_gamma, run_layer_norm_grad_gamma, 3.5, 0.9},
+    {&pr_op_residual_norm, run_residual_norm, 6, 3},
+    {&pr_op_residual_norm_grad, run_residual_norm_grad, 3, 0.8},
     {&pr_op_sum_rows, run_sum_rows, 3, 0.6},
     {&pr_op_embed, run_embed, 0, 0},
     {&pr_op_embed_grad, run_embed_grad, 4, 0.5},

@@ -54,6 +54,8 @@ static pr_tid rows_alone(net *n) {
     x = pr_dropout(n->g, pr_scale(n->g, x, 0.5f), clock(n), at, 0.5f, "site");
     x = pr_matmul(n->g, pr_tanh(n->g, x), square(n), 0, 2.0f, vector(n), pr_gelu(n->g, x));
     x = pr_softmax(n->g, pr_add(n->g, x, pr_relu(n->g, x)));
+    const pr_dropped dropped = {clock(n), at, pr_site("another site"), 0.25f};
+    x = pr_residual_norm(n->g, x, pr_scale(n->g, x, 2.0f), vector(n), vector(n), 1e-5f, &dropped);
     return pr_first_token(n->g, x, at);
 }
 
@@ -116,7 +118,7 @@ static const struct {
     const char *built; /* by the rewrite, in order */
 } nets[] = {
     {"rows alone", rows_alone,
-     " first_token layer_norm scale dropout tanh gelu matmul relu add softmax"},
+     " first_token layer_norm scale dropout tanh gelu matmul relu add softmax scale residual_norm"},
     {"a block", a_block, " first_token matmul attention matmul add layer_norm gelu add"},
     {"attention to itself", attention_to_itself, " first_token attention"},
     {"an embedding", an_embedding, " first_token matmul gelu"},

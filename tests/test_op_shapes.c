@@ -80,6 +80,50 @@ static const misfit misfits[] = {
      "f32 3 4, f32 3 4, f32 4, f32 3",
      "mean to be f32 (3), found f32 (4)",
      {0}},
+    {&pr_op_residual_norm,
+     "f32 4, f32 4, f32 4, f32 4, -, -",
+     "x to be f32 with 2 dimensions, found f32 (4)",
+     {0}},
+    {&pr_op_residual_norm,
+     "f32 3 4, f32 4 3, f32 4, f32 4, -, -",
+     "z to be f32 (3, 4), found f32 (4, 3)",
+     {0}},
+    {&pr_op_residual_norm,
+     "f32 3 4, f32 3 4, f32 3, f32 4, -, -",
+     "gamma to be f32 (4), found f32 (3)",
+     {0}},
+    {&pr_op_residual_norm,
+     "f32 3 4, f32 3 4, f32 4, f32 3, -, -",
+     "beta to be f32 (4), found f32 (3)",
+     {0}},
+    {&pr_op_residual_norm,
+     "f32 3 4, f32 3 4, f32 4, f32 4, -, -",
+     "dropout needs rng",
+     {.f = {0.5f}}},
+    {&pr_op_residual_norm,
+     "f32 N 4, f32 N 4, f32 4, f32 4, u64 3, -",
+     "rows of tokens offsets",
+     {.f = {0.5f}}},
+    {&pr_op_residual_norm,
+     "f32 3 4, f32 3 4, f32 4, f32 4, u64 2, -",
+     "rng to be u64 (3), found u64 (2)",
+     {0}},
+    {&pr_op_residual_norm,
+     "f32 3 4, f32 3 4, f32 4, f32 4, u64 3, f32 2",
+     "offsets to be i32",
+     {0}},
+    {&pr_op_residual_norm,
+     "f32 3 4, f32 3 4, f32 4, f32 4, u64 3, -",
+     "a dropout in [0, 1), found 1",
+     {.f = {1.0f}}},
+    {&pr_op_residual_norm_grad,
+     "f32 3 4, f32 3 4, f32 3, f32 3, f32 3, u64 3, -",
+     "gamma to be f32 (4), found f32 (3)",
+     {0}},
+    {&pr_op_residual_norm_grad,
+     "f32 3 4, f32 3 4, f32 3, f32 3, f32 4, -, -",
+     "dropout needs rng",
+     {.f = {0.5f}}},
     {&pr_op_sum_rows, "f32 4, -", "2 dimensions, found f32 (4)", {0}},
     {&pr_op_sum_rows, "f32 3 4, f32 3", "onto to be f32 (4), found f32 (3)", {0}},
     {&pr_op_embed, "f32 4, i32 2", "the table to be f32 with 2 dimensions", {0}},
@@ -309,6 +353,14 @@ static void what_has_no_gradient_says_so(void **state) {
     pr_op_layer_norm.vjp(g, &n, mean, 1u, dx);
     expect(state, "layer_norm 'layer_norm': mean and rstd");
 
+    row = pr_graph_input(g, "row", PR_F32, pr_shape_1(4));
+    x = f32("x", 3, 4);
+    y = pr_residual_norm(g, x, x, row, row, 1e-5f, &(pr_dropped){.p = 0.0f});
+    n = *pr_graph_get(g, pr_graph_tensor(g, y)->node);
+    pr_tid sum[PR_MAX_OUT] = {y, n.out[1]};
+    pr_op_residual_norm.vjp(g, &n, sum, 1u, dx);
+    expect(state, "residual_norm 'residual_norm': s, mean and rstd");
+
     pr_tid q = f32("q", 3, 4), offsets = pr_graph_input(g, "offsets", PR_I32, pr_shape_1(2));
     y = pr_attention(g, q, q, q, offsets, 0, 2, 0.0f, "");
     n = *pr_graph_get(g, pr_graph_tensor(g, y)->node);
@@ -363,6 +415,13 @@ static void constructors_hand_over_what_ops_read(void **state) {
     assert_int_equal(pr_dropout(g, x, rng, offsets, 0.0f, "site"), x);
     check_node(pr_layer_norm(g, x, row, row, 1e-5f), &pr_op_layer_norm,
                (pr_tid[PR_MAX_IN]){x, row, row}, (pr_attr){.f = {1e-5f}});
+    pr_tid other = f32("other", PR_TOKENS, 4);
+    pr_tid shift = pr_graph_input(g, "shift", PR_F32, pr_shape_1(4));
+    pr_dropped dropped = {rng, offsets, pr_site("site"), 0.25f};
+    pr_attr residual = drop;
+    residual.f[1] = 1e-5f;
+    check_node(pr_residual_norm(g, x, other, row, shift, 1e-5f, &dropped), &pr_op_residual_norm,
+               (pr_tid[PR_MAX_IN]){x, other, row, shift, rng, offsets}, residual);
     check_node(pr_embed(g, w, ids), &pr_op_embed, (pr_tid[PR_MAX_IN]){w, ids}, none);
     check_node(pr_first_token(g, x, offsets), &pr_op_first_token, (pr_tid[PR_MAX_IN]){x, offsets},
                none);

@@ -85,6 +85,12 @@ static void add_rows(op_case *c, int from, int to) {
         case_floats(c, k, pr_shape_2(PR_TOKENS, WIDTH), PLAIN);
 }
 
+/* As many f32 (n). */
+static void add_vectors(op_case *c, int from, int to, int64_t n) {
+    for (int k = from; k < to; k++)
+        case_floats(c, k, pr_shape_1(n), PLAIN);
+}
+
 /* An op that reads offsets, on two sentences of five tokens in all. */
 static op_case packed_case(const pr_op *op, const int32_t *offsets, int64_t longest) {
     op_case c = {.op = op,
@@ -102,6 +108,17 @@ static op_case packed_case(const pr_op *op, const int32_t *offsets, int64_t long
         c.attr.i[0] = PR_TOKENS;
         case_floats(&c, 0, pr_shape_2(PR_SENTENCES, WIDTH), PLAIN);
         case_integers(&c, 1, pr_shape_1(PR_OFFSETS), offsets);
+    } else if (op == &pr_op_residual_norm) {
+        add_rows(&c, 0, 2);
+        add_vectors(&c, 2, 4, WIDTH);
+        case_rng(&c, 4, 1, 2, 3);
+        case_integers(&c, 5, pr_shape_1(PR_OFFSETS), offsets);
+    } else if (op == &pr_op_residual_norm_grad) {
+        add_rows(&c, 0, 2);
+        add_vectors(&c, 2, 4, PR_TOKENS);
+        add_vectors(&c, 4, 5, WIDTH);
+        case_rng(&c, 5, 1, 2, 3);
+        case_integers(&c, 6, pr_shape_1(PR_OFFSETS), offsets);
     } else {
         c.attr.i[0] = 2;
         add_rows(&c, 0, 3);
@@ -116,11 +133,11 @@ static op_case packed_case(const pr_op *op, const int32_t *offsets, int64_t long
     return c;
 }
 
-enum { PACKED_OPS = 5 };
+enum { PACKED_OPS = 7 };
 
-static const pr_op *const packed_ops[PACKED_OPS] = {&pr_op_dropout, &pr_op_first_token,
-                                                    &pr_op_first_token_grad, &pr_op_attention,
-                                                    &pr_op_attention_grad};
+static const pr_op *const packed_ops[PACKED_OPS] = {
+    &pr_op_dropout,        &pr_op_first_token,   &pr_op_first_token_grad,  &pr_op_attention,
+    &pr_op_attention_grad, &pr_op_residual_norm, &pr_op_residual_norm_grad};
 
 static void offsets_that_do_not_fit_are_refused(void **state) {
     (void)state;
