@@ -13,4 +13,8 @@ pr_status pr_rewrite(pr_graph *g, pr_error *err);
  * and values, only those rows are computed. */
 pr_status pr_rewrite_first_rows(pr_graph *g, pr_error *err);
 
+/* layer_norm(x + dropout(z)), where nobody else reads what is between, becomes residual_norm; z may
+ * come as it is, and either operand first. */
+pr_status pr_rewrite_residuals(pr_graph *g, pr_error *err);
+
 #endif

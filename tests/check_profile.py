@@ -10,7 +10,9 @@ STEPS = 6  # 40 texts in batches of 16, twice
 LAYERS, LINEAR, HEAD = 2, 6, 2  # of the tiny model: layers, products of a block, of the head
 OPS = {("matmul", "forward"), ("matmul", "gradient of input"), ("matmul", "gradient of weight"),
        ("attention", "forward"), ("attention_grad", "gradient"), ("gelu", "recomputed"),
-       ("layer_norm_grad", "gradient"), ("embed_grad", "gradient"), ("cross_entropy", "forward"),
+       ("layer_norm_grad", "gradient"), ("residual_norm", "forward"),
+       ("residual_norm_grad", "gradient"), ("layer_norm", "recomputed"),
+       ("embed_grad", "gradient"), ("cross_entropy", "forward"),
        ("sum_squares", "update"), ("clip_factor", "update"), ("adamw", "update")}
 ROW = re.compile(r" {2}(\w+) +([a-z ]*[a-z]) +(\d+\.\d) % +(\d+\.\d{3}) +(\d+\.\d)"
                  r"(?: +(\d+\.\d))? +(\d+\.\d)")

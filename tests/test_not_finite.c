@@ -91,7 +91,7 @@ static void a_loss_alone_is_enough(void **state) {
 
 static void a_gradient_is_named(void **state) {
     (void)state;
-    const char *first = "step 4: layer_norm_grad 'gradient/blk.0.attn_output_norm/";
+    const char *first = "step 4: residual_norm_grad 'gradient/blk.0.attn_output_norm/";
     meet("full", break_a_gradient, first);
     meet("learner", break_a_gradient, first);
 }
