@@ -70,51 +70,12 @@ static pr_status cuda_upload(pr_backend *backend, void *to, const void *host, si
     return pr_staging_upload(&cuda->staging, cuda->stream, to, host, bytes);
 }
 
-/* Waits for all of the stream, and for word of a fault in it. */
-static cudaError_t wait(pr_cuda *cuda) {
-    cudaError_t e = cudaMemcpyAsync(cuda->seen_fault, cuda->fault, sizeof *cuda->fault,
-                                    cudaMemcpyDeviceToHost, cuda->stream);
-    if (e == cudaSuccess) e = cudaStreamSynchronize(cuda->stream);
-    cuda->busy = e != cudaSuccess;
-    return e;
-}
-
-/* Results of a run are small, and are copied through page-locked memory: the GPU then need be
- * waited for but once. */
-static pr_status cuda_download(pr_backend *backend, void *host, const void *from, size_t bytes) {
-    pr_cuda *cuda = pr_cuda_of(backend);
-    bool small = bytes <= PR_RESULT_BYTES;
-    void *to = small ? cuda->result : host;
-    if (!bytes) return PR_OK;
-    cudaError_t e = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, cuda->stream);
-    if (e == cudaSuccess) e = wait(cuda);
-    if (e == cudaSuccess && small) memcpy(host, to, bytes);
-    return pr_cuda_status(e, "a copy from the GPU", NULL);
-}
-
 static pr_status cuda_fill(pr_backend *backend, void *block, int byte, size_t bytes) {
     pr_cuda *cuda = pr_cuda_of(backend);
     if (!bytes) return PR_OK;
     cuda->busy = true;
     cudaError_t e = cudaMemsetAsync(block, byte, bytes, cuda->stream);
     return pr_cuda_status(e, "filling the GPU's memory", NULL);
-}
-
-/* ---- waiting ---- */
-
-/* The message of a fault that a kernel found; the next run finds its own. */
-static pr_status tell_fault(pr_cuda *cuda, pr_error *err) {
-    const pr_fault f = *cuda->seen_fault;
-    cuda->seen_fault->taken = 0;
-    cudaMemsetAsync(cuda->fault, 0, sizeof *cuda->fault, cuda->stream);
-    return pr_fail(err, PR_BAD_ARGUMENT, f.format, f.name, f.number[0], f.number[1], f.number[2]);
-}
-
-static pr_status cuda_sync(pr_backend *backend, pr_error *err) {
-    pr_cuda *cuda = pr_cuda_of(backend);
-    cudaError_t e = cuda->busy ? wait(cuda) : cudaSuccess;
-    if (e != cudaSuccess) return pr_cuda_status(e, "the GPU", err);
-    return cuda->seen_fault->taken ? tell_fault(cuda, err) : PR_OK;
 }
 
 /* ---- the backend ---- */
@@ -125,7 +86,7 @@ static void cuda_release(pr_backend *backend) {
     pr_cublas_close(&cuda->blas);
     pr_staging_close(&cuda->staging);
     if (cuda->seen_fault) cudaFreeHost(cuda->seen_fault);
-    if (cuda->result) cudaFreeHost(cuda->result);
+    pr_results_close(&cuda->results);
     if (cuda->fault) cudaFree(cuda->fault);
     if (backend->live) cudaFree(backend->live);
     if (cuda->stream) cudaStreamDestroy(cuda->stream);
@@ -144,11 +105,11 @@ static pr_status open_parts(pr_backend *backend, pr_error *err) {
     if (e == cudaSuccess) e = cudaMemsetAsync(fault, 0, sizeof(pr_fault), cuda->stream);
     if (e == cudaSuccess) e = cudaMallocHost(&seen, sizeof(pr_fault));
     cuda->seen_fault = (pr_fault *)seen;
-    if (e == cudaSuccess) e = cudaMallocHost(&cuda->result, PR_RESULT_BYTES);
     if (e == cudaSuccess) e = cudaMalloc(&live, PR_LIVE * sizeof *backend->live);
     backend->live = (int32_t *)live;
     pr_status status = pr_cuda_status(e, "the GPU could not be opened", err);
     if (status == PR_OK) status = pr_staging_open(&cuda->staging, err);
+    if (status == PR_OK) status = pr_results_open(&cuda->results, err);
     return status == PR_OK ? pr_cublas_open(&cuda->blas, err) : status;
 }
 
@@ -180,9 +141,10 @@ static pr_backend *describe(pr_cuda *cuda) {
         .discard = cuda_discard,
         .protect = cuda_protect,
         .upload = cuda_upload,
-        .download = cuda_download,
+        .download = pr_cuda_download,
+        .download_later = pr_cuda_download_later,
         .fill = cuda_fill,
-        .sync = cuda_sync,
+        .sync = pr_cuda_sync,
         .record = pr_cuda_record,
         .recorded = pr_cuda_recorded,
         .replay = pr_cuda_replay,

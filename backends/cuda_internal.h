@@ -18,9 +18,10 @@ typedef struct pr_fault {
     int32_t taken;
     const char *format, *name;
     long long number[3];
+    int32_t held; /* a step updated nothing, and so must those behind it until the host waits */
 } pr_fault;
 
-enum { PR_STAGING_HALVES = 2, PR_LIVE = 3, PR_RESULT_BYTES = 1 << 16 };
+enum { PR_STAGING_HALVES = 2, PR_LIVE = 3, PR_RESULT_BYTES = 1 << 16, PR_MOST_RESULTS = 64 };
 
 /* Page-locked memory that what is copied to the device is put into first. */
 typedef struct pr_staging {
@@ -30,13 +31,25 @@ typedef struct pr_staging {
     cudaEvent_t copied[PR_STAGING_HALVES]; /* all that was put into a half */
 } pr_staging;
 
+/* What is copied from the device: through page-locked memory, so that the host goes on at once, or
+ * waits but once. */
+typedef struct pr_results {
+    char *bytes; /* page-locked, PR_RESULT_BYTES */
+    size_t used;
+    struct {
+        void *host;
+        size_t from, bytes;
+    } waiting[PR_MOST_RESULTS]; /* to be put where they belong, after a wait */
+    int n;
+} pr_results;
+
 typedef struct pr_cuda {
     int number;
     cudaStream_t stream;
     pr_staging staging;
     pr_fault *fault, *seen_fault; /* on the device; page-locked, as it was when last waited for */
-    void *result;                 /* page-locked, PR_RESULT_BYTES: what is copied from the device */
-    bool busy;                    /* something was begun since the last wait */
+    pr_results results;
+    bool busy; /* something was begun since the last wait */
     pr_cublas blas;
     pr_cuda_memory memory;
 } pr_cuda;
@@ -61,6 +74,15 @@ void pr_staging_close(pr_staging *s);
 /* Copies to the device in the stream's order; the host's bytes may change once it returns. */
 pr_status pr_staging_upload(pr_staging *s, cudaStream_t stream, void *to, const void *host,
                             size_t bytes);
+
+pr_status pr_results_open(pr_results *r, pr_error *err);
+void pr_results_close(pr_results *r);
+/* Waits for all of the stream, for what was to be copied, and for word of a fault. */
+cudaError_t pr_cuda_wait(pr_cuda *cuda);
+/* backend->download and its sisters. */
+pr_status pr_cuda_download(pr_backend *backend, void *host, const void *from, size_t bytes);
+pr_status pr_cuda_download_later(pr_backend *backend, void *host, const void *from, size_t bytes);
+pr_status pr_cuda_sync(pr_backend *backend, pr_error *err);
 
 /* backend->record and its sisters. */
 pr_status pr_cuda_record(pr_backend *backend, pr_error *err);

@@ -51,8 +51,13 @@ struct pr_backend {
     pr_status (*protect)(pr_backend *backend, void *block, size_t bytes, bool read_only);
     pr_status (*upload)(pr_backend *backend, void *to, const void *host, size_t bytes);
     pr_status (*download)(pr_backend *backend, void *host, const void *from, size_t bytes);
+    /* As download, but the host's bytes are there only after the next sync; they must stay until
+     * then. NULL where a run has ended when its call returns. */
+    pr_status (*download_later)(pr_backend *backend, void *host, const void *from, size_t bytes);
     pr_status (*fill)(pr_backend *backend, void *block, int byte, size_t bytes);
-    /* Waits for all that was begun, and tells of what failed in it. */
+    /* Waits for all that was begun, and tells of what failed in it. Where the host goes ahead of
+     * runs, one that updates nothing, since its clip_factor is NaN, holds back all updates of those
+     * behind it until this is called. */
     pr_status (*sync)(pr_backend *backend, pr_error *err);
 
     /* NULL where kernels are only ever called. Otherwise what is called between record and recorded

@@ -64,6 +64,10 @@ pr_status pr_plan_run(pr_plan *plan, pr_extent extent, pr_error *err);
 /* Copies a wanted output's value from the last run to the host. */
 pr_status pr_plan_fetch(pr_plan *plan, pr_tid t, pr_extent extent, void *host, pr_error *err);
 
+/* The same without waiting for the run: host is written by the backend's next sync. For backends
+ * that have download_later. */
+pr_status pr_plan_fetch_later(pr_plan *plan, pr_tid t, pr_extent extent, void *host, pr_error *err);
+
 /* What a call has to do: floating-point operations, and the bytes that it reads and writes, by what
  * its op says of them, or if it goes over its inputs and outputs once. */
 void pr_call_cost(const pr_call *call, const pr_op *op, double *flops, double *bytes);

@@ -111,22 +111,44 @@ pr_status pr_plan_feed(pr_plan *plan, pr_tid t, pr_extent extent, const void *ho
     return copy_in(plan, v, extent, host, err);
 }
 
-pr_status pr_plan_fetch(pr_plan *plan, pr_tid t, pr_extent extent, void *host, pr_error *err) {
-    const pr_value *v = find_value(plan, t);
+/* A wanted output, and how many bytes it has. */
+static pr_status find_output(const pr_plan *plan, pr_tid t, pr_extent extent,
+                             const pr_value **found, size_t *bytes, pr_error *err) {
+    const pr_value *v = *found = find_value(plan, t);
+    *bytes = 0;
     if (!v || !v->wanted) {
         return pr_fail(err, PR_BAD_ARGUMENT, "tensor %d ('%s') is not among the wanted outputs",
                        (int)t, v ? plan->value[t].tensor.name : "");
     }
     pr_status status = check_extent(plan, extent, err);
-    size_t bytes = 0;
-    if (status == PR_OK && !bytes_of(v, extent, &bytes)) {
-        status = pr_fail(err, PR_INTERNAL, "an output has no size");
-    }
-    if (status != PR_OK) return status;
-    pr_status copied = plan->backend->download(plan->backend, host, v->address, bytes);
-    status = plan->backend->sync(plan->backend, err); /* what failed in the run says more */
-    if (status != PR_OK || copied == PR_OK) return status;
+    if (status != PR_OK || bytes_of(v, extent, bytes)) return status;
+    return pr_fail(err, PR_INTERNAL, "an output has no size");
+}
+
+static pr_status copied_out(pr_status copied, const pr_value *v, pr_error *err) {
+    if (copied == PR_OK) return PR_OK;
     return pr_fail(err, copied, "output '%s' could not be copied out", v->tensor.name);
+}
+
+pr_status pr_plan_fetch(pr_plan *plan, pr_tid t, pr_extent extent, void *host, pr_error *err) {
+    pr_backend *backend = plan->backend;
+    const pr_value *v;
+    size_t bytes;
+    pr_status status = find_output(plan, t, extent, &v, &bytes, err);
+    if (status != PR_OK) return status;
+    pr_status copied = backend->download(backend, host, v->address, bytes);
+    status = backend->sync(backend, err); /* what failed in the run says more */
+    return status == PR_OK ? copied_out(copied, v, err) : status;
+}
+
+pr_status pr_plan_fetch_later(pr_plan *plan, pr_tid t, pr_extent extent, void *host,
+                              pr_error *err) {
+    pr_backend *backend = plan->backend;
+    const pr_value *v;
+    size_t bytes;
+    pr_status status = find_output(plan, t, extent, &v, &bytes, err);
+    if (status != PR_OK) return status;
+    return copied_out(backend->download_later(backend, host, v->address, bytes), v, err);
 }
 
 /* ---- what a run costs ---- */

@@ -1,4 +1,5 @@
-/* adamw_catch_up on a GPU (adamw_catch_up.c says what it is for): a block a row. */
+/* adamw_catch_up on a GPU (adamw_catch_up.c says what it is for): a block a row. Behind a step that
+ * updated nothing it does nothing: the clock then counts updates that were not made. */
 #include "ops/adamw_rows.cuh"
 #include "ops/cuda.h"
 
@@ -19,6 +20,7 @@ static __global__ void catch_up(pr_adamw_rows table, const int32_t *id, const ui
                                 int64_t since, int64_t n_rates, const int32_t *live,
                                 pr_fault_site site) {
     int64_t step = (int64_t)clock[1], block = blockIdx.x, row = block;
+    if (site.fault->held) return;
     if (step > n_rates || step < since) {
         if (threadIdx.x == 0) pr_report(site, step, since, n_rates);
         return;

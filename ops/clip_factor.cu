@@ -1,13 +1,15 @@
-/* clip_factor on a GPU (clip_factor.c has the formula). After a fault in a run's values it is NaN:
- * the host learns of the fault only when it waits, and until then nothing may be updated. */
+/* clip_factor on a GPU (clip_factor.c has the formula). After a fault in a run's values, and after
+ * a factor that is not finite, it is NaN: the host learns of either only when it waits, and until
+ * then nothing may be updated. */
 #include "backends/kernel.cuh"
 #include "ops/cuda.h"
 
 static __global__ void clip_factor(const double *total, float *y, double max_norm,
-                                   const pr_fault *fault) {
+                                   pr_fault *fault) {
     double norm = sqrt(*total);
     double factor = max_norm == 0.0 ? 1.0 : fmin(1.0, max_norm / (norm + 1e-6));
-    *y = isfinite(norm) && !fault->taken ? (float)factor : NAN;
+    if (!isfinite(norm) || fault->taken) fault->held = 1;
+    *y = fault->held ? NAN : (float)factor;
 }
 
 extern "C" pr_status pr_clip_factor_cuda(const pr_call *c) {
