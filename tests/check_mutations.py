@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 OPS, RUNS, ADAMW = "test_planned_ops", "test_planned_runs", "test_adamw"
+AHEAD = "test_ahead"
 TIMEOUT = 120
 
 # (file, kernel, what is broken, how, the test, the op whose cases are enough)
@@ -20,12 +21,14 @@ MUTATIONS = [
     ("adamw", "update_dense", "d.m[i] = m;", "", ADAMW, None),
     ("adamw", "update_rows", "(int32_t)(t << 1) | 1", "(int32_t)(t << 1)", ADAMW, None),
     ("adamw_catch_up", "catch_up", "row = id[block];", "row = id[0];", ADAMW, None),
+    ("adamw_catch_up", "catch_up", "if (site.fault->held) return;", "", AHEAD, None),
     ("add", "add", "a[i] + b[i]", "a[i] - b[i]", OPS, "add"),
     ("attention", "attend", "score[r] * h.scale", "score[r]", OPS, "attention"),
     ("attention_grad", "make_dq", "dp[r] * mask.at[r] - delta[r]", "dp[r] - delta[r]", OPS,
      "attention_grad"),
     ("attention_grad", "make_dk_dv", "p.at[r] *= mask.at[r];", "", OPS, "attention_grad"),
     ("clip_factor", "clip_factor", "fmin(1.0, ", "fmax(1.0, ", OPS, "clip_factor"),
+    ("clip_factor", "clip_factor", "fault->held = 1;", ";", AHEAD, None),
     ("constant", "fill", "y[i] = value", "y[i] = value + 1.0f", OPS, "constant"),
     ("cross_entropy", "cross_entropy", "sum / (double)sentences", "sum", OPS, "cross_entropy"),
     ("cross_entropy", "cross_entropy_grad", "(i == e.label[b])", "(i == 0)", OPS,

@@ -37,8 +37,7 @@ static pr_status plan_part(pr_trainer *t, pr_extent part, pr_error *err) {
     return status;
 }
 
-pr_status pr_trainer_prepare_parts(pr_trainer *t, pr_extent batch, pr_extent part, pr_error *err) {
-    if (!t->parts.sentences) return pr_trainer_prepare(t, batch, err);
+static pr_status make_ready(pr_trainer *t, pr_extent batch, pr_extent part, pr_error *err) {
     pr_status status = pr_trainer_derive(t, err);
     if (status == PR_OK) status = plan_part(t, part, err);
     if (status == PR_OK) status = pr_parts_reserve(&t->parts, batch.tokens, err);
@@ -50,11 +49,18 @@ pr_status pr_trainer_prepare_parts(pr_trainer *t, pr_extent batch, pr_extent par
     return status;
 }
 
-pr_status pr_trainer_prepare_in_parts(pr_trainer *t, pr_extent batch, pr_error *err) {
+pr_status pr_trainer_prepare_parts(pr_trainer *t, pr_extent batch, pr_extent part, pr_error *err) {
+    pr_status status = pr_trainer_at_rest(t, err);
+    if (status != PR_OK) return status;
+    bool parts = t->parts.sentences > 0;
+    return parts ? make_ready(t, batch, part, err) : pr_trainer_make_ready(t, batch, err);
+}
+
+pr_status pr_trainer_make_ready_in_parts(pr_trainer *t, pr_extent batch, pr_error *err) {
     pr_extent part = batch;
     if (part.sentences > t->parts.sentences) part.sentences = t->parts.sentences;
     if (part.tokens > part.sentences * part.longest) part.tokens = part.sentences * part.longest;
-    return pr_trainer_prepare_parts(t, batch, part, err);
+    return make_ready(t, batch, part, err);
 }
 
 /* Counts what a plan has just done towards the step. */

@@ -72,6 +72,7 @@ static void drop_plans(pr_trainer *t) {
 
 void pr_trainer_free(pr_trainer *t) {
     if (!t) return;
+    if (t->ahead.n) t->backend->sync(t->backend, NULL); /* it writes into the trainer */
     drop_plans(t);
     t->backend->free(t->backend, t->arena, t->arena_bytes);
     pr_parts_clear(&t->parts);
@@ -92,7 +93,8 @@ static pr_status catch_up(pr_trainer *t, bool frozen_only, pr_error *err) {
 }
 
 pr_status pr_trainer_catch_up(pr_trainer *t, pr_error *err) {
-    return catch_up(t, false, err);
+    pr_status status = pr_trainer_at_rest(t, err);
+    return status == PR_OK ? catch_up(t, false, err) : status;
 }
 
 /* Appends gradients and updates. */
@@ -188,14 +190,19 @@ pr_status pr_trainer_replan(pr_trainer *t, pr_plan **plan, pr_extent e, pr_plan_
     return fit_arena(t, err);
 }
 
-pr_status pr_trainer_prepare(pr_trainer *t, pr_extent extent, pr_error *err) {
-    if (t->parts.sentences) return pr_trainer_prepare_in_parts(t, extent, err);
+pr_status pr_trainer_make_ready(pr_trainer *t, pr_extent extent, pr_error *err) {
+    if (t->parts.sentences) return pr_trainer_make_ready_in_parts(t, extent, err);
     if (!t->loss) return pr_fail(err, PR_BAD_ARGUMENT, "this trainer has no loss to train");
     pr_status status = pr_trainer_derive(t, err);
     if (status != PR_OK || pr_trainer_has_room(t->training, extent)) return status;
     const pr_tid wanted[] = {t->loss, t->factor};
     const pr_plan_options options = {.wanted = wanted, .n_wanted = 2, .training = true};
     return pr_trainer_replan(t, &t->training, extent, options, err);
+}
+
+pr_status pr_trainer_prepare(pr_trainer *t, pr_extent extent, pr_error *err) {
+    pr_status status = pr_trainer_at_rest(t, err);
+    return status == PR_OK ? pr_trainer_make_ready(t, extent, err) : status;
 }
 
 /* first: the number of the first sentence in its batch; share: of the batch's mean. */
@@ -293,14 +300,17 @@ static pr_status name_fault(pr_trainer *t, pr_plan *plan, pr_extent extent, cons
     return pr_fail(err, PR_NOT_FINITE, "%sa result is not finite", when);
 }
 
-pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
-                          float *loss, pr_error *err) {
-    if (t->steps >= t->n_rates) {
-        return pr_fail(err, PR_BAD_ARGUMENT, "step %d: the run was given %d learning rates",
-                       (int)t->steps, (int)t->n_rates);
-    }
+pr_status pr_trainer_has_rate(const pr_trainer *t, pr_error *err) {
+    if (t->steps < t->n_rates) return PR_OK;
+    return pr_fail(err, PR_BAD_ARGUMENT, "step %d: the run was given %d learning rates",
+                   (int)t->steps, (int)t->n_rates);
+}
+
+pr_status pr_trainer_make_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
+                               float *loss, pr_error *err) {
     float factor = 0.0f;
-    pr_status status = pr_trainer_prepare(t, extent, err);
+    pr_status status = pr_trainer_has_rate(t, err);
+    if (status == PR_OK) status = pr_trainer_make_ready(t, extent, err);
     if (status != PR_OK) return status;
     status = t->parts.sentences
                  ? pr_trainer_run_in_parts(t, extent, feeds, n_feeds, loss, &factor, err)
@@ -314,9 +324,16 @@ pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds,
     return PR_OK;
 }
 
+pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
+                          float *loss, pr_error *err) {
+    pr_status status = pr_trainer_at_rest(t, err);
+    return status == PR_OK ? pr_trainer_make_step(t, extent, feeds, n_feeds, loss, err) : status;
+}
+
 static pr_status evaluate(pr_trainer *t, pr_tid wanted, pr_extent extent, const pr_feed *feeds,
                           int n_feeds, void *out, pr_error *err) {
-    pr_status status = pr_trainer_derive(t, err);
+    pr_status status = pr_trainer_at_rest(t, err);
+    if (status == PR_OK) status = pr_trainer_derive(t, err);
     if (status == PR_OK &&
         (wanted != t->evaluated || !pr_trainer_has_room(t->evaluation, extent))) {
         t->evaluated = wanted;

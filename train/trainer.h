@@ -56,6 +56,30 @@ pr_status pr_trainer_prepare_parts(pr_trainer *t, pr_extent batch, pr_extent par
 pr_status pr_trainer_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
                           float *loss, pr_error *err);
 
+/* ---- steps that the host does not wait for ---- */
+
+enum { PR_MOST_AHEAD = 32 };
+
+/* Whether pr_trainer_begin returns before the step has ended: on a GPU, where batches are run whole
+ * and nobody watches the nodes. */
+bool pr_trainer_goes_ahead(const pr_trainer *t);
+
+/* Begins a step; its loss is pr_trainer_finish's to tell. The feeds' data may change once it
+ * returns. Where the trainer does not go ahead it is pr_trainer_step, with its errors. At most
+ * PR_MOST_AHEAD steps may be under way. While any is, the trainer takes no other call but this,
+ * for a batch that pr_trainer_prepare made ready for, and pr_trainer_finish: PR_BAD_ARGUMENT; and
+ * what the store holds is not to be read. */
+pr_status pr_trainer_begin(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
+                           pr_error *err);
+
+/* Waits for all steps that were begun, and writes their losses in order: *n of them, at most
+ * PR_MOST_AHEAD. Where a loss or a gradient is not finite, neither that step nor any behind it has
+ * updated anything: PR_NOT_FINITE. *n are then those before it, pr_trainer_steps counts no further,
+ * and pr_trainer_step on that batch names the node that went wrong. */
+pr_status pr_trainer_finish(pr_trainer *t, float losses[PR_MOST_AHEAD], int *n, pr_error *err);
+
+/* ---- */
+
 /* Runs the forward part without dropout and copies `wanted`, its shape bound to the extent, to out.
  * PR_NOT_FINITE, naming the first node that went wrong, when any of it is not finite. */
 pr_status pr_trainer_evaluate(pr_trainer *t, pr_tid wanted, pr_extent extent, const pr_feed *feeds,

@@ -4,6 +4,12 @@
 
 #include "train/parts.h"
 
+/* Steps that were begun, and what the backend's next sync writes of them. */
+typedef struct pr_ahead {
+    float loss[PR_MOST_AHEAD], factor[PR_MOST_AHEAD];
+    int n;
+} pr_ahead;
+
 struct pr_trainer {
     pr_graph *g;
     pr_store *store;
@@ -20,7 +26,8 @@ struct pr_trainer {
     pr_plan *update;     /* and this the update's */
     pr_plan_report both; /* of those two */
     double flops, bytes; /* that the last step had to do, in parts */
-    pr_tid evaluated;    /* what the evaluation plan computes */
+    pr_ahead ahead;
+    pr_tid evaluated; /* what the evaluation plan computes */
     void *arena;
     size_t arena_bytes;
     pr_plan_watch watch;
@@ -44,10 +51,21 @@ pr_status pr_trainer_feed_part(pr_trainer *t, pr_plan *plan, pr_extent extent, c
 pr_status pr_trainer_feed_all(pr_trainer *t, pr_plan *plan, pr_extent extent, const pr_feed *feeds,
                               int n_feeds, pr_error *err);
 
+/* pr_trainer_prepare and pr_trainer_step, whatever has been begun. */
+pr_status pr_trainer_make_ready(pr_trainer *t, pr_extent extent, pr_error *err);
+pr_status pr_trainer_make_step(pr_trainer *t, pr_extent extent, const pr_feed *feeds, int n_feeds,
+                               float *loss, pr_error *err);
+
+/* PR_BAD_ARGUMENT where steps were begun and not finished. */
+pr_status pr_trainer_at_rest(const pr_trainer *t, pr_error *err);
+
+/* PR_BAD_ARGUMENT where the run was given no learning rate for the next step. */
+pr_status pr_trainer_has_rate(const pr_trainer *t, pr_error *err);
+
 /* ---- batches in parts: in_parts.c ---- */
 
 /* Room for any part of such a batch, and for its update. */
-pr_status pr_trainer_prepare_in_parts(pr_trainer *t, pr_extent batch, pr_error *err);
+pr_status pr_trainer_make_ready_in_parts(pr_trainer *t, pr_extent batch, pr_error *err);
 
 /* Runs all parts; *loss is the batch's mean. */
 pr_status pr_trainer_run_parts(pr_trainer *t, pr_extent batch, const pr_feed *feeds, int n_feeds,
