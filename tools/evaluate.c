@@ -47,7 +47,10 @@ static pr_status score(const settings *s, pr_model *model, pr_backend *backend,
     int32_t *column = answers_match(model, &labels, err);
     if (!column) return err->code;
     float *outputs;
-    const pr_predict_callbacks calls = {found, on_batch, s->profile ? on_node : NULL};
+    const pr_predict_callbacks calls = {.context = found,
+                                        .costs = s->json,
+                                        .batch = on_batch,
+                                        .watch = s->profile ? on_node : NULL};
     pr_status status =
         pr_finetune_predict(model, backend, data, (int32_t)s->batch_size, &calls, &outputs, err);
     if (status == PR_OK) status = answers_order(column, labels.n, outputs, data->n, err);

@@ -244,6 +244,7 @@ static pr_status train(session *e, pr_error *err) {
     }
     if (status != PR_OK) return status;
     const pr_finetune_callbacks calls = {.context = e,
+                                         .costs = s->json,
                                          .step = on_step,
                                          .epoch = on_epoch,
                                          .flip = on_flip,

@@ -32,10 +32,8 @@ void timing_step(timing *t, const pr_step_report *step) {
     if (!pr_grow((void **)&t->tokens, &t->tokens_capacity, need, sizeof *t->tokens)) return;
     t->seconds[t->steps] = step->seconds;
     t->tokens[t->steps] = (double)step->tokens;
-    double flops, bytes;
-    pr_trainer_cost(step->trainer, &flops, &bytes);
-    t->flops += flops;
-    t->bytes += bytes;
+    t->flops += step->flops;
+    t->bytes += step->bytes;
     const pr_plan_report *plan = pr_trainer_report(step->trainer);
     if (pr_plan_bytes(plan) > pr_plan_bytes(&t->plan)) t->plan = *plan;
     t->steps = need;

@@ -2,37 +2,11 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "graph/memory.h"
-#include "train/checkpoint.h"
 #include "train/feed.h"
+#include "train/finetune_internal.h"
 #include "train/schedule.h"
-
-/* All that one run holds. */
-typedef struct run {
-    pr_model *model;
-    const pr_dataset *train, *dev;
-    const pr_finetune_options *options;
-    pr_finetune_callbacks calls;
-    pr_finetune_result *result;
-    pr_graph *g;
-    pr_bert bert;
-    pr_trainer *trainer;
-    pr_batch batch;
-    uint32_t *order; /* (rows) of the epoch under way */
-    int32_t per_epoch, steps;
-    int32_t compared;       /* steps made beside another backend */
-    int32_t flip;           /* steps before it; 0: there is none */
-    bool entered;           /* a phase */
-    pr_extent largest;      /* batch of the run */
-    pr_extent largest_part; /* of a batch */
-    uint64_t fingerprint;   /* of the model before the first step */
-    uint64_t data;          /* of the training set */
-    pr_checkpoint at;
-    double seconds; /* of training steps */
-    int64_t tokens;
-} run;
 
 pr_finetune_options pr_finetune_default(void) {
     return (pr_finetune_options){
@@ -46,12 +20,6 @@ pr_finetune_options pr_finetune_default(void) {
 
 int32_t pr_finetune_part(const pr_finetune_options *o) {
     return o->micro_batch < o->batch_size ? o->micro_batch : 0;
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* ---- building ---- */
@@ -73,7 +41,7 @@ static pr_status check_options(const pr_finetune_options *o, const pr_dataset *t
     return PR_OK;
 }
 
-static pr_status make_trainer(run *r, pr_backend *backend, pr_error *err) {
+static pr_status make_trainer(pr_run *r, pr_backend *backend, pr_error *err) {
     const pr_finetune_options *o = r->options;
     float *rates = pr_alloc((size_t)r->steps, sizeof *rates);
     if (!rates) return pr_fail_memory(err, "the learning rates", (size_t)r->steps * sizeof *rates);
@@ -97,7 +65,7 @@ static pr_status make_trainer(run *r, pr_backend *backend, pr_error *err) {
 
 /* The largest group of `size` sentences, counted from the start of each batch of the run: orders
  * are drawn from the seed, so it is known beforehand, and memory is planned for it. */
-static pr_extent largest_of(const run *r, size_t size) {
+static pr_extent largest_of(const pr_run *r, size_t size) {
     const pr_dataset *d = r->train;
     size_t batch = (size_t)r->options->batch_size;
     pr_extent most = {.sentences = (int64_t)(size < d->n ? size : d->n),
@@ -114,11 +82,11 @@ static pr_extent largest_of(const run *r, size_t size) {
     return most;
 }
 
-static pr_status prepare(run *r, pr_error *err) {
+static pr_status prepare(pr_run *r, pr_error *err) {
     return pr_trainer_prepare_parts(r->trainer, r->largest, r->largest_part, err);
 }
 
-static pr_status open_run(run *r, pr_backend *backend, pr_error *err) {
+static pr_status open_run(pr_run *r, pr_backend *backend, pr_error *err) {
     pr_status status = check_options(r->options, r->train, err);
     if (status != PR_OK) return status;
     size_t batch = (size_t)r->options->batch_size;
@@ -140,20 +108,20 @@ static pr_status open_run(run *r, pr_backend *backend, pr_error *err) {
     return status == PR_OK ? make_trainer(r, backend, err) : status;
 }
 
-static void close_run(run *r) {
+static void close_run(pr_run *r) {
     pr_trainer_free(r->trainer);
     pr_graph_free(r->g);
     pr_batch_free(&r->batch);
     pr_free(r->order);
 }
 
-/* ---- one step ---- */
+/* ---- checkpoints ---- */
 
-static pr_checkpoint_run checkpoint_run(const run *r) {
+static pr_checkpoint_run checkpoint_run(const pr_run *r) {
     return (pr_checkpoint_run){r->model, r->options, r->train->n, r->data, r->fingerprint};
 }
 
-static pr_status save_checkpoint(run *r, pr_error *err) {
+static pr_status save_checkpoint(pr_run *r, pr_error *err) {
     if (!r->options->checkpoint) return PR_OK;
     pr_status status = pr_trainer_catch_up(r->trainer, err);
     if (status != PR_OK) return status;
@@ -161,49 +129,18 @@ static pr_status save_checkpoint(run *r, pr_error *err) {
     return pr_checkpoint_save(&what, &r->at, r->options->checkpoint, err);
 }
 
-static pr_status one_step(run *r, int32_t epoch, bool *stop, pr_error *err) {
-    const pr_finetune_options *o = r->options;
-    size_t first = (size_t)(r->at.step % r->per_epoch) * (size_t)o->batch_size;
-    size_t left = r->train->n - first;
-    size_t n = left < (size_t)o->batch_size ? left : (size_t)o->batch_size;
-    pr_feed feeds[PR_BERT_FEEDS];
-    pr_step_report report = {.epoch = epoch, .epochs = o->epochs, .steps = r->steps};
-    double start = now();
-    pr_batch_gather(&r->batch, r->train, r->order + first, 0, n);
-    int n_feeds = pr_bert_feeds(&r->bert, &r->batch, r->model->config.regression, feeds);
-    bool beside = r->compared < r->calls.compared;
-    pr_status status =
-        beside ? pr_trainer_compare(r->trainer, r->batch.extent, feeds, n_feeds, r->calls.compare,
-                                    &report.loss, err)
-               : pr_trainer_step(r->trainer, r->batch.extent, feeds, n_feeds, &report.loss, err);
-    r->compared += beside;
-    if (status != PR_OK) return status;
-    report.seconds = now() - start;
-    report.rate = (double)pr_trainer_rate(r->trainer, r->at.step);
-    report.tokens = r->batch.extent.tokens;
-    report.trainer = r->trainer;
-    r->at.epoch_loss += (double)report.loss;
-    r->at.epoch_steps++;
-    report.step = ++r->at.step;
-    report.trained_seconds = r->seconds += report.seconds;
-    report.trained_tokens = r->tokens += report.tokens;
-    if (r->calls.step && !r->calls.step(r->calls.context, &report)) r->result->cancelled = true;
-    bool limit = o->max_steps && r->at.step >= o->max_steps;
-    *stop = r->result->cancelled || limit;
-    return PR_OK;
-}
-
 /* ---- epochs ---- */
 
 /* Outputs of the model for rows of data, those of the batch gathered last. */
-static pr_status predict_batch(const run *r, const pr_batch *batch, float *outputs, pr_error *err) {
+static pr_status predict_batch(const pr_run *r, const pr_batch *batch, float *outputs,
+                               pr_error *err) {
     pr_feed feeds[PR_BERT_FEEDS];
     int n = pr_bert_feeds(&r->bert, batch, r->model->config.regression, feeds);
     return pr_trainer_evaluate(r->trainer, r->bert.logits, batch->extent, feeds, n, outputs, err);
 }
 
 /* For all rows, (n, labels). */
-static pr_status predict(const run *r, const pr_dataset *data, int32_t batch_size,
+static pr_status predict(const pr_run *r, const pr_dataset *data, int32_t batch_size,
                          const pr_predict_callbacks *calls, float *outputs, pr_error *err) {
     pr_batch batch = {0};
     size_t most = (size_t)batch_size, labels = (size_t)r->model->config.labels;
@@ -212,19 +149,20 @@ static pr_status predict(const run *r, const pr_dataset *data, int32_t batch_siz
     pr_status status = pr_batch_reserve(&batch, data, most, err);
     for (size_t first = 0, n; first < data->n && status == PR_OK; first += n) {
         n = data->n - first < most ? data->n - first : most;
-        double start = now();
+        double start = pr_run_now();
         pr_batch_gather(&batch, data, NULL, first, n);
         status = predict_batch(r, &batch, outputs + first * labels, err);
-        report.seconds = now() - start;
+        report.seconds = pr_run_now() - start;
         report.step++;
         report.tokens = batch.extent.tokens;
+        if (calls && calls->costs) pr_trainer_cost(r->trainer, &report.flops, &report.bytes);
         if (status == PR_OK && calls && calls->batch) calls->batch(calls->context, &report);
     }
     pr_batch_free(&batch);
     return status;
 }
 
-static pr_status evaluate(run *r, pr_scores *scores, pr_error *err) {
+static pr_status evaluate(pr_run *r, pr_scores *scores, pr_error *err) {
     size_t labels = (size_t)r->model->config.labels;
     float *outputs = NULL;
     size_t count;
@@ -246,7 +184,7 @@ static pr_status require_all(const char *const *patterns, pr_model *m, bool on, 
 }
 
 /* Sets what trains at a step: the method's choice, the user's on top. */
-static pr_status set_flags(run *r, int phase, pr_error *err) {
+static pr_status set_flags(pr_run *r, int phase, pr_error *err) {
     pr_model *m = r->model;
     pr_status status = pr_method_begin(m->method, m->store, err);
     if (status == PR_OK) status = pr_method_phase(m->method, m->store, phase, err);
@@ -255,11 +193,11 @@ static pr_status set_flags(run *r, int phase, pr_error *err) {
 }
 
 /* The phase that a step (0, 1, ...) belongs to, as pr_method_phase counts them. */
-static int phase_at(const run *r, int32_t step) {
+static int phase_at(const pr_run *r, int32_t step) {
     return step >= r->flip;
 }
 
-static pr_phase_report phase_report(const run *r) {
+static pr_phase_report phase_report(const pr_run *r) {
     bool second = r->flip && phase_at(r, r->at.step);
     pr_phase_report phase = {.phase = second,
                              .first = second ? r->flip : 0,
@@ -271,7 +209,7 @@ static pr_phase_report phase_report(const run *r) {
 }
 
 /* From phase 0 to phase 1. */
-static pr_status make_flip(run *r, pr_error *err) {
+static pr_status make_flip(pr_run *r, pr_error *err) {
     pr_model *m = r->model;
     const pr_plan_report *before = pr_trainer_report(r->trainer);
     pr_flip_report report = {.step = r->at.step, .per_epoch = r->per_epoch};
@@ -290,7 +228,7 @@ static pr_status make_flip(run *r, pr_error *err) {
 }
 
 /* Before a step that begins a phase, or the run: sets what trains and makes ready for it. */
-static pr_status enter_phase(run *r, pr_error *err) {
+static pr_status enter_phase(pr_run *r, pr_error *err) {
     pr_status status = PR_OK;
     bool flips = r->flip && r->at.step == r->flip;
     if (r->entered && !flips) return PR_OK;
@@ -309,7 +247,7 @@ static pr_status enter_phase(run *r, pr_error *err) {
     return PR_OK;
 }
 
-static pr_status end_epoch(run *r, int32_t epoch, double seconds, pr_error *err) {
+static pr_status end_epoch(pr_run *r, int32_t epoch, double seconds, pr_error *err) {
     pr_scores scores;
     pr_epoch_report report = {
         .epoch = epoch,
@@ -319,17 +257,17 @@ static pr_status end_epoch(run *r, int32_t epoch, double seconds, pr_error *err)
         .seconds = seconds,
     };
     pr_store_totals(r->model->store, &report.parameters, &report.trained);
-    double start = now();
+    double start = pr_run_now();
     pr_status status = r->dev ? evaluate(r, &scores, err) : PR_OK;
     report.scores = r->dev ? &scores : NULL;
-    report.evaluation_seconds = now() - start;
+    report.evaluation_seconds = pr_run_now() - start;
     r->at.epoch_loss = 0.0;
     r->at.epoch_steps = 0;
     if (status == PR_OK && r->calls.epoch) r->calls.epoch(r->calls.context, &report);
     return status;
 }
 
-static pr_status train(run *r, pr_error *err) {
+static pr_status train(pr_run *r, pr_error *err) {
     bool stop = r->options->max_steps && r->at.step >= r->options->max_steps;
     pr_status status = PR_OK;
     for (int32_t epoch = r->at.step / r->per_epoch; epoch < r->options->epochs && !stop; epoch++) {
@@ -337,20 +275,20 @@ static pr_status train(run *r, pr_error *err) {
         pr_dataset_shuffle(r->order, r->train->n, r->options->seed, epoch);
         while (status == PR_OK && !stop && r->at.step < (epoch + 1) * r->per_epoch) {
             status = enter_phase(r, err);
-            if (status == PR_OK) status = one_step(r, epoch, &stop, err);
+            if (status == PR_OK) status = pr_run_step(r, epoch, &stop, err);
             /* An epoch's scores come before the checkpoint of its last step: whoever goes on from
              * there would never have them. */
             bool whole = r->at.step == (epoch + 1) * r->per_epoch;
             if (status == PR_OK && whole) status = end_epoch(r, epoch, r->seconds - before, err);
-            bool due = r->options->save_every && r->at.step % r->options->save_every == 0;
-            if (status == PR_OK && (stop || due)) status = save_checkpoint(r, err);
+            bool due = stop || pr_run_checkpoint_due(r);
+            if (status == PR_OK && due) status = save_checkpoint(r, err);
         }
         if (status != PR_OK) return status;
     }
     return pr_trainer_catch_up(r->trainer, err);
 }
 
-static pr_status resume(run *r, pr_error *err) {
+static pr_status resume(pr_run *r, pr_error *err) {
     const pr_checkpoint_run what = checkpoint_run(r);
     pr_status status = pr_checkpoint_peek(&what, r->options->resume, &r->at, err);
     if (status != PR_OK) return status;
@@ -372,7 +310,8 @@ pr_status pr_finetune_run(pr_model *model, pr_backend *backend, const pr_dataset
     pr_error local = {.code = PR_OK};
     if (!err) err = &local;
     *result = (pr_finetune_result){0};
-    run r = {.model = model, .train = train_set, .dev = dev, .options = options, .result = result};
+    pr_run r = {
+        .model = model, .train = train_set, .dev = dev, .options = options, .result = result};
     if (callbacks) r.calls = *callbacks;
     pr_status status = open_run(&r, backend, err);
     if (status == PR_OK && options->resume) status = resume(&r, err);
@@ -390,7 +329,7 @@ pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_datase
     pr_error local = {.code = PR_OK};
     if (!err) err = &local;
     pr_finetune_result result = {0};
-    run r = {.model = model, .train = train_set, .options = options, .result = &result};
+    pr_run r = {.model = model, .train = train_set, .options = options, .result = &result};
     pr_status status = open_run(&r, backend, err);
     int most = *n;
     *n = 0;
@@ -410,7 +349,7 @@ pr_status pr_finetune_predict(pr_model *model, pr_backend *backend, const pr_dat
                               float **outputs, pr_error *err) {
     pr_error local = {.code = PR_OK};
     if (!err) err = &local;
-    run r = {.model = model};
+    pr_run r = {.model = model};
     size_t count;
     const pr_trainer_options none = {0};
     *outputs = NULL;

@@ -47,10 +47,11 @@ typedef struct pr_step_report {
     float loss;
     double rate;            /* the learning rate of this step */
     int64_t tokens;         /* real ones in the batch */
-    double seconds;         /* of this step */
+    double flops, bytes;    /* pr_trainer_cost of this step; 0 where nobody asked for costs */
+    double seconds;         /* of this step; of steps that are told of together, the mean */
     double trained_seconds; /* of all steps of this process */
     int64_t trained_tokens;
-    const pr_trainer *trainer; /* to ask for what the step had to do: pr_trainer_cost */
+    const pr_trainer *trainer; /* to ask for its plan: pr_trainer_report */
 } pr_step_report;
 
 /* What is known after an epoch. */
@@ -81,9 +82,11 @@ typedef struct pr_flip_report {
 } pr_flip_report;
 
 /* Any may be NULL. step returns false to end the run after this step (the rest is as if it had been
- * stopped by max_steps: a checkpoint is saved). */
+ * stopped by max_steps: a checkpoint is saved). On a GPU the host does not wait for each step:
+ * several are told of together, about ten times a second, and a run ends after all of them. */
 typedef struct pr_finetune_callbacks {
     void *context;
+    bool costs; /* reports of steps tell what they had to do, which takes time to find out */
     bool (*step)(void *context, const pr_step_report *report);
     void (*epoch)(void *context, const pr_epoch_report *report);
     void (*flip)(void *context, const pr_flip_report *report);
@@ -121,7 +124,9 @@ pr_status pr_finetune_plan(pr_model *model, pr_backend *backend, const pr_datase
 /* Any may be NULL. */
 typedef struct pr_predict_callbacks {
     void *context;
-    /* After each batch. Of the report step, steps, tokens, seconds and trainer mean something. */
+    bool costs; /* as pr_finetune_callbacks' */
+    /* After each batch. Of the report step, steps, tokens, flops, bytes, seconds and trainer mean
+     * something. */
     void (*batch)(void *context, const pr_step_report *report);
     pr_plan_watch watch; /* after each node: pr_trainer_watch */
 } pr_predict_callbacks;
