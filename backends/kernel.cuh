@@ -74,6 +74,20 @@ static __device__ inline int64_t pr_element(void) {
     return (int64_t)blockIdx.x * PR_BLOCK + threadIdx.x;
 }
 
+/* The last of 0 .. n - 1 that holds() is true of, where it is of all up to some number and of none
+ * past it; 0 where it is of none. */
+template <class Predicate> static __device__ inline int pr_find_last(int n, Predicate holds) {
+    int low = 0, high = n;
+    while (high - low > 1) {
+        int middle = low + (high - low) / 2;
+        if (holds(middle))
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* WIDTH floats, 1, 2 or 4, that are read and written at once: they lie at multiples of their size,
  * as rows do whose length is a multiple of WIDTH. */
 template <int WIDTH> struct alignas(WIDTH * sizeof(float)) pr_pack { float at[WIDTH]; };

@@ -40,22 +40,11 @@ static __device__ int64_t update_number(const common &s, int32_t since, const pr
     return isnan(*s.factor) ? 0 : step - since + 1;
 }
 
-/* The parameter that a block is for: the last to begin at or before it. */
-static __device__ int parameter_of(const dense_list &list, int block) {
-    int low = 0, high = list.n;
-    while (high - low > 1) {
-        int middle = low + (high - low) / 2;
-        if (list.of[middle].first <= block)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static __global__ void update_dense(dense_list list, pr_fault_site site) {
     __shared__ pr_adamw_step step;
-    const dense &d = list.of[parameter_of(list, blockIdx.x)];
+    int block = blockIdx.x;
+    const dense &d =
+        list.of[pr_find_last(list.n, [&](int i) { return list.of[i].first <= block; })];
     int64_t t = update_number(list.shared, d.since, site);
     if (!t) return; /* all of the block alike */
     if (threadIdx.x == 0)
@@ -63,7 +52,7 @@ static __global__ void update_dense(dense_list list, pr_fault_site site) {
     __syncthreads();
     const pr_adamw_step s = step;
     float factor = *list.shared.factor;
-    int64_t from = (int64_t)(blockIdx.x - d.first) * PIECE;
+    int64_t from = (int64_t)(block - d.first) * PIECE;
     int64_t to = from + PIECE < d.n ? from + PIECE : d.n;
     for (int64_t i = from + threadIdx.x; i < to; i += PR_BLOCK) {
         float p = d.p[i], m = d.m[i], v = d.v[i];

@@ -37,23 +37,12 @@ struct added_list {
     int32_t n;
 };
 
-/* The tensor that a block of the grid is for: the last to begin at or before it. Those without
- * elements have no block, and the next begins where they do. */
-static __device__ int tensor_of(const squared_list &list, int block) {
-    int low = 0, high = list.n;
-    while (high - low > 1) {
-        int middle = low + (high - low) / 2;
-        if (list.of[middle].first <= block)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
+/* A tensor without elements has no block: the next begins where it does. */
 static __global__ void square(squared_list list) {
-    const squared s = list.of[tensor_of(list, blockIdx.x)];
-    int64_t stretch = blockIdx.x - s.first, from = stretch * STRETCH, to = from + STRETCH;
+    int block = blockIdx.x;
+    const squared s =
+        list.of[pr_find_last(list.n, [&](int i) { return list.of[i].first <= block; })];
+    int64_t stretch = block - s.first, from = stretch * STRETCH, to = from + STRETCH;
     int64_t n = s.count ? (int64_t)s.width * *s.count : s.n;
     if (to > n) to = n;
     double sum = 0.0;
