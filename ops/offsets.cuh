@@ -36,15 +36,7 @@ static __device__ inline void pr_check_offsets(const pr_sentences &s) {
 /* The live sentence that holds the row: the last to start at or before it. Whatever the offsets
  * are, it is one of 0 .. live[1] - 1, or 0. */
 static __device__ inline int pr_sentence_of(const pr_sentences &s, int64_t row) {
-    int low = 0, high = s.live[1];
-    while (high - low > 1) {
-        int middle = low + (high - low) / 2;
-        if (s.offset[middle] <= row)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    return pr_find_last(s.live[1], [&](int i) { return s.offset[i] <= row; });
 }
 
 #endif
