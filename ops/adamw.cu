@@ -28,8 +28,6 @@ struct dense_list {
     int32_t n, blocks;
 };
 
-#define OUT_OF_RANGE "%s: step %lld lies outside %lld to %lld"
-
 /* The number of this update, from 1; 0 where nothing is to be updated. */
 static __device__ int64_t update_number(const common &s, int32_t since, const pr_fault_site &site) {
     int64_t step = (int64_t)s.clock[1];
@@ -96,7 +94,7 @@ static pr_status launch_rows(const pr_call *c) {
     pr_adamw_rows table = pr_adamw_rows_of(c, pr_integers(c->in[ROWS]), pr_floats(c->in[RATES]));
     return pr_launch_blocks(c, update_rows, c->in[LIST].shape.dim[0], PR_ROW_THREADS, 0, table,
                             shared_by(c), pr_floats(c->in[GRADIENT]), pr_integers(c->in[LIST]),
-                            c->attr.i[0], pr_fault_of(c, OUT_OF_RANGE));
+                            c->attr.i[0], pr_fault_of(c, PR_ADAMW_OUT_OF_RANGE));
 }
 
 static void add_dense(dense_list *list, const pr_call *c) {
@@ -116,7 +114,7 @@ static void add_dense(dense_list *list, const pr_call *c) {
 /* Launches what is listed, and begins a new list. */
 static pr_status launch_dense(const pr_call *c, dense_list *list) {
     pr_status status = pr_launch_blocks(c, update_dense, list->blocks, PR_BLOCK, 0, *list,
-                                        pr_fault_of(c, OUT_OF_RANGE));
+                                        pr_fault_of(c, PR_ADAMW_OUT_OF_RANGE));
     *list = {};
     return status;
 }

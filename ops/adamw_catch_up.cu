@@ -5,8 +5,6 @@
 
 enum { PARAM, FIRST, SECOND, ROWS, IDS, RATES, CLOCK };
 
-#define OUT_OF_RANGE "%s: step %lld lies outside %lld to %lld"
-
 /* Whether no token before this one has its id: one block a row. */
 static __device__ bool is_first(const int32_t *id, int64_t token) {
     int before = 0;
@@ -42,5 +40,6 @@ extern "C" pr_status pr_adamw_catch_up_cuda(const pr_call *c) {
     int64_t blocks = id ? c->in[IDS].shape.dim[0] : table.n_rows;
     return pr_launch_blocks(c, catch_up, blocks, PR_ROW_THREADS, 0, table, id,
                             pr_words(c->in[CLOCK]), (int64_t)c->attr.i[0],
-                            c->in[RATES].shape.dim[0], pr_live(c), pr_fault_of(c, OUT_OF_RANGE));
+                            c->in[RATES].shape.dim[0], pr_live(c),
+                            pr_fault_of(c, PR_ADAMW_OUT_OF_RANGE));
 }

@@ -8,6 +8,9 @@
 
 enum { PR_ROW_THREADS = 128 };
 
+/* What adamw.c says of a step that has no rate. */
+#define PR_ADAMW_OUT_OF_RANGE "%s: step %lld lies outside %lld to %lld"
+
 struct pr_adamw_rows {
     float *p, *m, *v; /* (n_rows, d) */
     int32_t *done;    /* (n_rows): adamw.h's PR_STATE_ROWS */
