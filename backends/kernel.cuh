@@ -13,7 +13,7 @@
 #include "backends/cuda_internal.h"
 #include "backends/launch.cuh"
 
-enum { PR_WARP = 32, PR_BLOCK = 256 };
+enum { PR_WARP = 32, PR_BLOCK = 256, PR_ARGUMENT_BYTES = 4096 /* that any kernel can be given */ };
 
 /* ---- on the host ---- */
 

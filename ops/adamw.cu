@@ -4,7 +4,7 @@
 #include "ops/cuda.h"
 
 enum { PARAM, FIRST, SECOND, GRADIENT, FACTOR, RATES, CLOCK, LIST, ROWS };
-/* Elements of a block; parameters whose descriptions fit into a launch's 4096 bytes. */
+/* Elements of a block; parameters of a launch. */
 enum { PIECE = 4096, MOST = 48 };
 
 struct dense {
@@ -25,8 +25,10 @@ struct common {
 struct dense_list {
     dense of[MOST];
     common shared;
-    int32_t n, blocks;
+    int64_t blocks;
+    int32_t n;
 };
+static_assert(sizeof(dense_list) + sizeof(pr_fault_site) <= PR_ARGUMENT_BYTES, "a launch takes it");
 
 /* The number of this update, from 1; 0 where nothing is to be updated. */
 static __device__ int64_t update_number(const common &s, int32_t since, const pr_fault_site &site) {
@@ -107,8 +109,8 @@ static void add_dense(dense_list *list, const pr_call *c) {
     d->n = pr_size(c->in[PARAM]);
     d->options = {f[0], f[1], f[2], f[3]};
     d->since = c->attr.i[0];
-    d->first = list->blocks;
-    list->blocks += (int32_t)((d->n + PIECE - 1) / PIECE);
+    d->first = (int32_t)list->blocks; /* what does not fit makes a grid that is refused */
+    list->blocks += (d->n + PIECE - 1) / PIECE;
 }
 
 /* Launches what is listed, and begins a new list. */

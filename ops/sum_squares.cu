@@ -6,8 +6,7 @@
 #include "ops/cuda.h"
 
 enum { X, TOTAL, COUNT };
-/* Elements of a stretch; tensors whose descriptions fit into a launch's 4096 bytes of parameters.
- */
+/* Elements of a stretch; tensors of a launch. */
 enum { STRETCH = 16384, MOST_SQUARED = 96, MOST_ADDED = 120 };
 enum { ADDERS = 1024 };
 
@@ -21,8 +20,10 @@ struct squared {
 
 struct squared_list {
     squared of[MOST_SQUARED];
-    int32_t n, blocks;
+    int64_t blocks;
+    int32_t n;
 };
+static_assert(sizeof(squared_list) <= PR_ARGUMENT_BYTES, "a launch takes it");
 
 struct added {
     const double *part;
@@ -36,6 +37,7 @@ struct added_list {
     added of[MOST_ADDED];
     int32_t n;
 };
+static_assert(sizeof(added_list) <= PR_ARGUMENT_BYTES, "a launch takes it");
 
 /* A tensor without elements has no block: the next begins where it does. */
 static __global__ void square(squared_list list) {
@@ -87,19 +89,14 @@ static pr_status square_all(const pr_call *const *calls, int n) {
     squared_list list = {};
     for (int i = 0; i < n; i++) {
         const pr_call *c = calls[i];
-        int64_t blocks = list.blocks + stretches(c);
-        if (blocks > INT32_MAX) {
-            return pr_fail(c->err, PR_UNSUPPORTED, "%s: %lld stretches of gradients are too many",
-                           c->name, (long long)blocks);
-        }
         squared *s = &list.of[list.n++];
         s->x = pr_floats(c->in[X]);
         s->part = (double *)c->workspace;
         s->count = pr_integers(c->in[COUNT]);
         s->n = pr_size(c->in[X]);
         s->width = s->count ? (int32_t)c->in[X].shape.dim[1] : 0;
-        s->first = list.blocks;
-        list.blocks = (int32_t)blocks;
+        s->first = (int32_t)list.blocks; /* what does not fit makes a grid that is refused */
+        list.blocks += stretches(c);
     }
     return pr_launch_blocks(calls[0], square, list.blocks, PR_BLOCK, 0, list);
 }
