@@ -3,13 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "models/method.h"
 #include "tools/data.h"
+#include "tools/methods.h"
 #include "tools/processor.h"
 #include "tools/side_by_side.h"
 #include "train/finetune.h"
-
-enum { MOST_METHODS = 16 };
 
 typedef struct settings {
     const char *model, *backends, *method_names[MOST_METHODS + 1], *method;
@@ -50,11 +48,8 @@ static pr_status open_side(const settings *s, const char *name, side *one, pr_er
 static pr_status give_method(const settings *s, side *one, const pr_dataset *data, pr_error *err) {
     const pr_method *method = pr_method_find(s->method);
     pr_method_options options = method->defaults;
-    bool made;
     options.seed = (uint64_t)s->seed;
-    pr_status status = pr_model_set_labels(one->model, (const char *const *)data->label_name,
-                                           data->n_labels, (uint64_t)s->seed, &made, err);
-    return status == PR_OK ? pr_model_set_method(one->model, method, &options, err) : status;
+    return methods_give(one->model, data, method, &options, err);
 }
 
 static bool count_step(void *context, const pr_step_report *step) {
@@ -113,7 +108,7 @@ static pr_status compare(const settings *s, const char *const name[2], pr_error 
 static void add_options(cli_options *o, settings *s) {
     cli_text(o, "backends", "A,B", "the two: B's nodes are given what A's are", &s->backends);
     cli_int(o, "steps", "N", "of training", &s->steps, 1, 1000);
-    cli_choice(o, "method", "NAME", "what trains", &s->method, s->method_names);
+    methods_add_option(o, &s->method, s->method_names);
     data_add_options(o, &s->data, true);
     cli_group(o, "Running");
     cli_int(o, "batch-size", "N", "texts a step", &s->batch_size, 1, 65536);
@@ -121,17 +116,9 @@ static void add_options(cli_options *o, settings *s) {
     processor_add_options(o, &s->processor);
 }
 
-static void list_methods(settings *s) {
-    int n = 0;
-    for (; pr_methods[n] && n < MOST_METHODS; n++)
-        s->method_names[n] = pr_methods[n]->name;
-    s->method_names[n] = NULL;
-}
-
 int main(int argc, char **argv) {
-    settings s = {.backends = "cpu,cuda", .method = "full", .steps = 1, .batch_size = 16};
+    settings s = {.backends = "cpu,cuda", .steps = 1, .batch_size = 16};
     cli_options options = {.n = 0};
-    list_methods(&s);
     add_options(&options, &s);
     const cli_program program = {
         .name = "compare",

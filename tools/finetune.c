@@ -99,20 +99,15 @@ static pr_status fit(session *e, pr_error *err) {
 /* The model once more, on the processor, for the first step to be compared with. */
 static pr_status open_beside(session *e, pr_error *err) {
     const settings *s = e->s;
-    const pr_dataset *train = e->data.train;
-    bool made;
     e->beside_backend = processor_open_named(&s->processor, "cpu", e->text, err);
     if (!e->beside_backend) return err->code;
     e->beside = pr_model_open(s->model, e->beside_backend, err);
     if (!e->beside) return err->code;
-    pr_status status = pr_model_set_labels(e->beside, (const char *const *)train->label_name,
-                                           train->n_labels, (uint64_t)s->seed, &made, err);
-    if (status != PR_OK) return status;
     e->found = (side_by_side){.step = 1};
     e->found.tolerance =
         side_by_side_tolerance(e->backend->precision, e->beside_backend->precision);
     e->comparison = (pr_comparison){e->beside->store, side_by_side_note, &e->found};
-    return pr_model_set_method(e->beside, s->method, &s->method_options, err);
+    return methods_give(e->beside, e->data.train, s->method, &s->method_options, err);
 }
 
 static void close_beside(session *e) {
@@ -146,12 +141,7 @@ static pr_status prepare(session *e, pr_error *err) {
     status = data_read(&s->data, e->model, s->model, true, &e->data, err);
     if (status != PR_OK) return status;
     tell_data(e);
-    const pr_dataset *train = e->data.train;
-    bool made;
-    status = pr_model_set_labels(e->model, (const char *const *)train->label_name, train->n_labels,
-                                 (uint64_t)s->seed, &made, err);
-    if (status != PR_OK) return status;
-    status = pr_model_set_method(e->model, s->method, &s->method_options, err);
+    status = methods_give(e->model, e->data.train, s->method, &s->method_options, err);
     if (status == PR_OK) status = check_globs("--train", &s->train, e->model, err);
     if (status == PR_OK) status = check_globs("--freeze", &s->freeze, e->model, err);
     if (status == PR_OK && s->check) status = open_beside(e, err);

@@ -14,12 +14,8 @@ static const double OWN_DROPOUT = -1;
 /* ---- the command line ---- */
 
 static void add_method_options(cli_options *o, settings *s) {
-    for (int i = 0; pr_methods[i] && i < MOST_METHODS; i++) {
-        s->method_names[i] = pr_methods[i]->name;
-    }
-    s->method_name = s->method_names[0];
     cli_group(o, "Method");
-    cli_choice(o, "method", "NAME", "what trains", &s->method_name, s->method_names);
+    methods_add_option(o, &s->method_name, s->method_names);
     cli_int(o, "learner", "L", "train learners of rank L beside frozen weights", &s->learner, 1,
             65536);
     cli_shown(o, "64");

@@ -4,10 +4,9 @@
 
 #include "tools/cli.h"
 #include "tools/data.h"
+#include "tools/methods.h"
 #include "tools/processor.h"
 #include "train/finetune.h"
-
-enum { MOST_METHODS = 16 };
 
 typedef struct settings {
     const char *model;
