@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "backends/cpu.h"
 #include "tools/data.h"
 #include "tools/methods.h"
 #include "tools/processor.h"
@@ -100,7 +101,7 @@ static pr_status compare(const settings *s, const char *const name[2], pr_error 
     data_free(&sets);
     for (int i = 0; i < 2; i++) {
         pr_model_free(both[i].model);
-        if (both[i].backend) both[i].backend->release(both[i].backend);
+        pr_backend_free(both[i].backend);
     }
     return status;
 }

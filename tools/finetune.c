@@ -113,7 +113,7 @@ static pr_status open_beside(session *e, pr_error *err) {
 static void close_beside(session *e) {
     side_by_side_free(&e->found);
     pr_model_free(e->beside);
-    if (e->beside_backend) pr_backend_free(e->beside_backend);
+    pr_backend_free(e->beside_backend);
     e->beside = NULL;
     e->beside_backend = NULL;
 }
