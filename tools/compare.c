@@ -91,11 +91,7 @@ static pr_status compare(const settings *s, const char *const name[2], pr_error 
     if (status == PR_OK) {
         printf("%s beside %s: %s on %s, method %s\n", name[1], name[0], s->model,
                data_name(&s->data), s->method);
-        side_by_side_judge(&found, stdout);
-        if (found.out_of_tolerance) {
-            status = pr_fail(err, PR_NOT_FINITE, "%zu of %zu values are out of tolerance",
-                             found.out_of_tolerance, found.n);
-        }
+        status = side_by_side_judge(&found, stdout, err);
     }
     side_by_side_free(&found);
     data_free(&sets);

@@ -26,9 +26,9 @@ typedef struct session {
     pr_model *beside;
     side_by_side found;
     pr_comparison comparison;
-    size_t wrong_values;
-    size_t trained; /* parameters, in the first step */
-    int32_t steps;  /* of the whole run; 0: none was made */
+    pr_error judged; /* what the first step came to */
+    size_t trained;  /* parameters, in the first step */
+    int32_t steps;   /* of the whole run; 0: none was made */
     bool saved;
 } session;
 
@@ -122,10 +122,9 @@ static void close_beside(session *e) {
 static bool judge(session *e) {
     FILE *out = e->text ? e->text : stderr;
     fprintf(out, "The first step, beside the processor's:\n");
-    side_by_side_judge(&e->found, out);
-    e->wrong_values = e->found.out_of_tolerance;
+    pr_status status = side_by_side_judge(&e->found, out, &e->judged);
     close_beside(e);
-    return !e->wrong_values;
+    return status == PR_OK;
 }
 
 /* Opens the model and its data and gives it the head and the method. */
@@ -247,9 +246,8 @@ static pr_status train(session *e, pr_error *err) {
                              &e->result, err);
     progress_erase(&e->report.bar);
     if (status != PR_OK) return status;
-    if (e->wrong_values) {
-        return pr_fail(err, PR_DEVICE, "%zu values of the first step are out of tolerance",
-                       e->wrong_values);
+    if (e->judged.code) {
+        return pr_fail(err, e->judged.code, "in the first step %s", e->judged.message);
     }
     tell_stop(e);
     /* A run that its log stopped, which report_end tells, has its checkpoint to go on from. */

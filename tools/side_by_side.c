@@ -29,9 +29,9 @@ pr_status side_by_side_note(void *context, const pr_difference *d) {
 
 enum { PHASES = PR_UPDATE + 1 };
 
-/* How many times what is allowed; 0 where nothing is apart. */
+/* How many times what is allowed: 0 where nothing is apart, never NaN. */
 static double excess(const side_by_side *s, const pr_difference *d, const double *largest) {
-    if (d->apart == 0.0) return 0.0;
+    if (d->apart == 0.0 || isinf(d->apart)) return d->apart;
     return d->apart / (s->tolerance * (d->norm + of_largest * largest[d->phase]));
 }
 
@@ -54,23 +54,28 @@ static void print_row(FILE *out, const side_by_side_row *r, double over) {
             over > 1.0 ? " !" : "");
 }
 
-void side_by_side_judge(side_by_side *s, FILE *out) {
+/* All rows, the worst first; NULL when there is no memory. */
+static judged *sort(const side_by_side *s) {
     double largest[PHASES] = {0};
-    judged *all = pr_alloc(s->n + 1, sizeof *all);
-    if (!all) return;
+    judged *all = pr_alloc(s->n, sizeof *all);
     for (size_t i = 0; i < s->n; i++) {
         const pr_difference *d = &s->row[i].d;
         if (isfinite(d->norm) && d->norm > largest[d->phase]) largest[d->phase] = d->norm;
     }
-    s->out_of_tolerance = 0;
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; all && i < s->n; i++)
         all[i] = (judged){excess(s, &s->row[i].d, largest), i};
-        s->out_of_tolerance += !(all[i].excess <= 1.0);
-    }
-    qsort(all, s->n, sizeof *all, by_excess);
-    size_t differ = 0;
+    if (all) qsort(all, s->n, sizeof *all, by_excess);
+    return all;
+}
+
+pr_status side_by_side_judge(const side_by_side *s, FILE *out, pr_error *err) {
+    judged *all = sort(s);
+    if (!all) return pr_fail_memory(err, "a comparison", s->n * sizeof *all);
+    size_t differ = 0, wrong = 0;
     while (differ < s->n && all[differ].excess != 0.0)
         differ++;
+    while (wrong < s->n && all[wrong].excess > 1.0)
+        wrong++;
     if (differ) {
         fprintf(out, "%4s  %-22s %-44s %-14s %9s %9s %9s\n", "step", "op", "value", "shape",
                 "relative", "largest", "of limit");
@@ -78,8 +83,10 @@ void side_by_side_judge(side_by_side *s, FILE *out) {
     for (size_t i = 0; i < differ && i < SHOWN; i++)
         print_row(out, &s->row[all[i].row], all[i].excess);
     fprintf(out, "%zu values compared, %zu differ, %zu out of tolerance (%g of a value's norm)\n",
-            s->n, differ, s->out_of_tolerance, s->tolerance);
+            s->n, differ, wrong, s->tolerance);
     pr_free(all);
+    if (!wrong) return PR_OK;
+    return pr_fail(err, PR_DEVICE, "%zu of %zu values are out of tolerance", wrong, s->n);
 }
 
 void side_by_side_free(side_by_side *s) {
