@@ -4,9 +4,8 @@
 #include <stdlib.h>
 
 #include "graph/memory.h"
-#include "graph/names.h"
 
-/* METHODS.md: ||g - g*|| <= 1e-4 ||g*|| + 1e-6 max over tensors ||g*||. */
+/* ||g - g*|| <= 1e-4 ||g*|| + 1e-6 max over tensors ||g*||, as gradients are checked. */
 static const double relative_f32 = 1e-4, relative_less = 1e-2, of_largest = 1e-2;
 
 enum { SHOWN = 12 };
