@@ -128,17 +128,17 @@ static pr_status compare_value(const comparison *c, const pr_step *step, pr_tid 
     return c->report(c->context, &d);
 }
 
-/* How many rows a sparse gradient has, where out[2] counts them: those past it mean nothing. */
+/* How many rows a sparse gradient holds, in out[0] and their list, out[1]: those past them mean
+ * nothing. -1 where it is none. */
 static pr_status count_rows(const comparison *c, const pr_step *step, int64_t *rows) {
-    enum { COUNT = 2 };
-    int32_t count = 0;
     *rows = -1;
     if (!(step->op->flags & PR_OP_SPARSE)) return PR_OK;
-    pr_status status = fetch(c, 0, c->a, step->out[COUNT]);
-    if (status != PR_OK) return status;
-    memcpy(&count, c->room[0], sizeof count);
-    *rows = count;
-    return PR_OK;
+    int64_t most = tensor_of(c, step->out[1]).shape.dim[0], n = 0;
+    pr_status status = fetch(c, 0, c->a, step->out[1]);
+    while (n < most && element(c->room[0], PR_I32, (size_t)n) >= 0.0)
+        n++;
+    *rows = n;
+    return status;
 }
 
 static pr_status compare_step(const comparison *c, const pr_step *step) {

@@ -68,7 +68,8 @@ enum {
     PR_OP_TRAINING_ONLY = 1 << 0,
     /* There is no gradient, on purpose (gradients and updates themselves, losses' helpers). */
     PR_OP_NO_GRADIENT = 1 << 1,
-    /* Out[0] is a sparse gradient: it holds only the rows whose numbers out[1] lists. */
+    /* Out[0] is a sparse gradient: it holds only the rows whose numbers out[1] lists, i32, -1 past
+     * the last. */
     PR_OP_SPARSE = 1 << 2,
     /* A pass over its inputs, or over what `again` reads, makes out[0], and backward reads those
      * anyway: rather than keep out[0] for another node's gradient, backward computes it again. */
