@@ -125,7 +125,9 @@ static pr_status compare_value(const comparison *c, const pr_step *step, pr_tid 
     if (status == PR_OK) status = fetch(c, 1, c->b, t);
     if (status != PR_OK) return status;
     measure(c, t, &d);
-    return c->report(c->context, &d);
+    status = c->report(c->context, &d);
+    if (status == PR_OK) return PR_OK;
+    return pr_fail(c->err, status, "the comparison ended at '%s'", tensor.name);
 }
 
 /* How many rows a sparse gradient holds, in out[0] and their list, out[1]: those past them mean
