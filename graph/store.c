@@ -259,12 +259,9 @@ pr_status pr_store_write_rows(pr_store *store, int index, int64_t row, int64_t n
 pr_status pr_store_read(const pr_store *store, int index, float *host, pr_error *err) {
     if (!has(store, index)) return no_such(index, err);
     const pr_store_entry *e = &store->entry[index];
-    const pr_param *p = &e->p;
-    pr_status status = p->half ? pr_store_expand(store, e, host)
-                               : store->backend->download(store->backend, host, p->data, p->bytes);
-    if (p->half && e->mapped) pr_store_release_pages(store, e->mapped, p->bytes);
+    pr_status status = pr_store_expand(store, e, host);
     if (status == PR_OK) return PR_OK;
-    return pr_fail(err, status, "parameter '%s' could not be read", p->name);
+    return pr_fail(err, status, "parameter '%s' could not be read", e->p.name);
 }
 
 void pr_store_on_release(pr_store *store, pr_store_release release, void *context) {

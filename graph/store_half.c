@@ -31,14 +31,13 @@ static pr_status expand_halves(const pr_store *store, const pr_store_entry *e, f
 }
 
 pr_status pr_store_expand(const pr_store *store, const pr_store_entry *e, float *to) {
-    pr_backend *backend = store->backend;
-    if (e->mapped)
+    if (e->mapped) {
         memcpy(to, e->mapped, e->p.bytes);
-    else if (e->p.half)
-        return expand_halves(store, e, to);
-    else
-        return backend->download(backend, to, e->p.data, e->p.bytes);
-    return PR_OK;
+        if (e->p.data != e->mapped) pr_store_release_pages(store, e->mapped, e->p.bytes);
+        return PR_OK;
+    }
+    if (e->p.half) return expand_halves(store, e, to);
+    return store->backend->download(store->backend, to, e->p.data, e->p.bytes);
 }
 
 /* Memory of the backend's with the values in f32. */

@@ -33,7 +33,8 @@ struct pr_store {
 pr_status pr_store_take_form(pr_store *store, pr_store_entry *e, pr_error *err);
 /* Makes p.data of p.half; nothing where it is there. */
 pr_status pr_store_widen(pr_store *store, pr_store_entry *e, pr_error *err);
-/* A parameter's values in f32, to the host: those it was made of where they are at hand. */
+/* A parameter's values in f32, to the host: those it was made of where they are at hand. Pages of a
+ * mapping that only this reads are given back. */
 pr_status pr_store_expand(const pr_store *store, const pr_store_entry *e, float *to);
 /* Frees p.half. */
 void pr_store_drop_half(pr_store *store, pr_store_entry *e);

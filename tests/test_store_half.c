@@ -68,7 +68,9 @@ static void a_frozen_one_is_rounded(void **state) {
     for (int i = 0; i < ELEMENTS; i++)
         assert_int_equal(p->half[i], pr_bf16_from_f32(mapped[i]));
     assert_true(w->released == mapped && w->released_bytes == BYTES);
+    w->released = NULL;
     assert_reads(w, 0, mapped); /* not rounded */
+    assert_ptr_equal(w->released, mapped);
     uint16_t *half = p->half;
     assert_ptr_equal(settled(w, 0, PR_KEEP_BF16, false)->half, half);
 }
@@ -78,6 +80,9 @@ static void f32_comes_back_as_it_was(void **state) {
     settled(w, 0, PR_KEEP_BF16, false);
     const pr_param *p = settled(w, 0, PR_KEEP_F32, false);
     assert_ptr_equal(p->data, mapped);
+    w->released = NULL;
+    assert_reads(w, 0, mapped);
+    assert_null(w->released); /* where it stands */
     assert_true(!p->half && !p->owned);
     settled(w, 0, PR_KEEP_BF16, false);
     p = settled(w, 0, PR_KEEP_BF16, true); /* what trains is f32, and starts from all its bits */
