@@ -105,6 +105,7 @@ static pr_status open_parts(pr_backend *backend, pr_error *err) {
     if (e == cudaSuccess) e = cudaMemsetAsync(fault, 0, sizeof(pr_fault), cuda->stream);
     if (e == cudaSuccess) e = cudaMallocHost(&seen, sizeof(pr_fault));
     cuda->seen_fault = (pr_fault *)seen;
+    if (e == cudaSuccess) *cuda->seen_fault = (pr_fault){.taken = 0};
     if (e == cudaSuccess) e = cudaMalloc(&live, PR_LIVE * sizeof *backend->live);
     backend->live = (int32_t *)live;
     pr_status status = pr_cuda_status(e, "the GPU could not be opened", err);

@@ -1,5 +1,7 @@
 /* What a step of training asks of a GPU: nothing but copies and one launch of the recorded run; and
  * a wait where its results are read. */
+#include "backends/cpu.h"
+#include "tests/backend_under_test.h"
 #include "tests/emulation/emulation.h"
 #include "tests/scene.h"
 #include "tests/test.h"
@@ -55,8 +57,18 @@ static void recordings_are_few(void **state) {
     scene_close(&s);
 }
 
+/* Nothing has run: what the memory for faults held before it was the backend's is no fault. */
+static void a_new_backend_has_nothing_to_tell(void **state) {
+    (void)state;
+    pr_error err = {0};
+    pr_backend *backend = test_backend_new(1, &err);
+    assert_int_equal(backend->sync(backend, &err), PR_OK);
+    pr_backend_free(backend);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_backend_has_nothing_to_tell),
         cmocka_unit_test(a_step_allocates_nothing_and_launches_once),
         cmocka_unit_test(recordings_are_few),
     };
