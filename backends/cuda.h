@@ -27,13 +27,16 @@ bool pr_cuda_is_built(void);
  * that is too old for this build, none visible). */
 int pr_cuda_count(pr_error *err);
 
-/* What is known of a GPU, 0 .. pr_cuda_count() - 1. PR_BAD_ARGUMENT, PR_DEVICE. */
+/* What is known of a GPU, 0 .. pr_cuda_count() - 1. It becomes the calling thread's current device.
+ * PR_BAD_ARGUMENT for another number; PR_DEVICE; PR_UNSUPPORTED in a build without CUDA. */
 pr_status pr_cuda_describe(int number, pr_cuda_device *device, pr_error *err);
 
-/* The backend of a GPU. PRIMER_SYNC=1 in the environment makes runs wait after every node, so that
- * a fault names the node that it came from. NULL with err set: PR_UNSUPPORTED in a build without
- * CUDA; PR_DEVICE when there is no such GPU, or it is older than compute capability 7.5, or its
- * libraries are missing. Freed by pr_backend_free (cpu.h). */
+/* The backend of a GPU, which has to be the current device of every thread that uses it; it is made
+ * that of the calling one. PRIMER_SYNC=1 in the environment makes runs wait after every node, so
+ * that a fault names the node that it came from. NULL with err set: PR_UNSUPPORTED in a build
+ * without CUDA; PR_BAD_ARGUMENT for a number that no GPU has; PR_DEVICE when there is none at all,
+ * or it is older than compute capability 7.5, or its libraries are missing; PR_NO_MEMORY. Freed by
+ * pr_backend_free (cpu.h). */
 pr_backend *pr_cuda_new(int number, pr_error *err);
 
 /* Bytes of GPU memory: what the backend's blocks take now, the most they ever took, and what is in
