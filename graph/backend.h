@@ -60,9 +60,11 @@ struct pr_backend {
      * behind it until this is called. */
     pr_status (*sync)(pr_backend *backend, pr_error *err);
 
-    /* NULL where kernels are only ever called. Otherwise what is called between record and recorded
-     * does not run, but is kept; replay runs it again and again, on what then lies at the addresses
-     * it was called with. recorded returns NULL with err set where something in it failed. */
+    /* NULL where kernels are only ever called; for a backend with a token_step. What is called
+     * between record and recorded does not run, but is kept; replay runs it again and again, on
+     * what then lies at the addresses it was called with. recorded returns NULL with err set where
+     * something in it failed; nothing is being recorded then. The plan forgets what it was given.
+     */
     pr_status (*record)(pr_backend *backend, pr_error *err);
     void *(*recorded)(pr_backend *backend, pr_error *err);
     pr_status (*replay)(pr_backend *backend, void *recording, pr_error *err);

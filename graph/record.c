@@ -2,9 +2,8 @@
 #include "graph/plan_internal.h"
 
 pr_status pr_plan_make_recordings(pr_plan *plan, pr_error *err) {
-    int64_t step = plan->backend->token_step;
     if (!plan->backend->record) return PR_OK;
-    size_t n = step ? (size_t)(plan->capacity.tokens / step) + 2 : 1;
+    size_t n = (size_t)(plan->capacity.tokens / plan->backend->token_step) + 2;
     plan->recording = pr_alloc(n, sizeof *plan->recording);
     if (!plan->recording) return pr_fail_memory(err, "a plan", n * sizeof *plan->recording);
     plan->n_recordings = n;
@@ -32,7 +31,7 @@ static pr_status record(pr_plan *plan, void **recording, pr_error *err) {
 
 pr_status pr_plan_replay(pr_plan *plan, pr_error *err) {
     int64_t step = plan->backend->token_step;
-    size_t i = step ? (size_t)((plan->bound.tokens + step - 1) / step) : 0;
+    size_t i = (size_t)((plan->bound.tokens + step - 1) / step);
     pr_status status = PR_OK;
     if (!plan->recording[i]) status = record(plan, &plan->recording[i], err);
     if (status != PR_OK) return status;
