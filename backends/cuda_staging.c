@@ -50,5 +50,5 @@ pr_status pr_staging_upload(pr_staging *s, cudaStream_t stream, void *to, const 
         e = copy_piece(s, stream, (char *)to + done, (const char *)host + done, piece);
         done += piece;
     }
-    return e == cudaSuccess ? PR_OK : PR_DEVICE;
+    return pr_cuda_status(e, "a copy to the GPU", NULL);
 }
