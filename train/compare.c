@@ -40,7 +40,8 @@ static pr_status mirror(pr_trainer *t, pr_store *other, pr_error *err) {
         pr_status status = pr_store_require_grad(other, p->name, p->require_grad, err);
         if (status != PR_OK) return status;
     }
-    bool bf16 = pr_store_backend(other)->precision == PR_PRECISION_BF16;
+    /* The graph has each parameter in the form that the trainer's store has it in. */
+    bool bf16 = pr_store_backend(own)->precision == PR_PRECISION_BF16;
     pr_status status = pr_graph_keep_in(t->g, other, bf16, err);
     if (status == PR_OK) status = pr_store_settle(other, t->steps, err);
     for (int i = 0; i < pr_store_count(own) && status == PR_OK; i++) {
