@@ -99,8 +99,13 @@ def check_compare(tools):
     for method in "full", "learner", "adapter", "freeze-ffn":
         out, _ = tools.run("compare", "model.gguf", *data, "--method", method, "--steps", 2)
         assert ", 0 out of tolerance" in out and "cuda beside cpu" in out, out
-    out, _ = tools.tune("model.gguf", *data, *RUN, "--backend", "cuda", "--check", "--steps", 1)
-    assert "The first step, beside the processor's:" in out and ", 0 out of tolerance" in out, out
+    for precision in "f32", "tf32", "bf16":
+        out, _ = tools.run("compare", "model.gguf", *data, "--precision", precision)
+        assert ", 0 out of tolerance" in out, out
+        out, _ = tools.tune("model.gguf", *data, *RUN, "--backend", "cuda", "--check", "--steps", 1,
+                            "--precision", precision)
+        assert "The first step, beside the processor's:" in out, out
+        assert ", 0 out of tolerance" in out, out
 
 
 def check_choice(tools):

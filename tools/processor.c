@@ -30,10 +30,6 @@ void processor_add_options(cli_options *o, processor_choice *c) {
 }
 
 static pr_backend *open_cpu(const processor_choice *c, FILE *notes, pr_error *err) {
-    if (strcmp(c->precision, "tf32") == 0) {
-        pr_fail(err, PR_BAD_ARGUMENT, "--precision tf32 is for GPUs: use f32 or bf16");
-        return NULL;
-    }
     pr_backend *backend = pr_cpu_new((int)c->threads, err);
     if (!backend || strcmp(c->precision, "bf16") != 0) return backend;
     if (backend->fast_bf16) {
@@ -63,12 +59,20 @@ pr_backend *processor_open_named(const processor_choice *c, const char *name, FI
     return strcmp(name, "cuda") == 0 ? open_cuda(c, notes, err) : open_cpu(c, notes, err);
 }
 
-pr_backend *processor_open(const processor_choice *c, FILE *notes, pr_error *err) {
-    if (strcmp(c->backend, "auto") != 0) return processor_open_named(c, c->backend, notes, err);
-    if (!pr_cuda_is_built() || !pr_cuda_count(NULL)) return open_cpu(c, notes, err);
+/* A GPU's backend where "auto" finds one that can be used; else NULL, and a line why. */
+static pr_backend *open_any_gpu(const processor_choice *c, FILE *notes) {
     pr_error fault = {.code = PR_OK};
+    if (!pr_cuda_is_built() || !pr_cuda_count(NULL)) return NULL;
     pr_backend *backend = open_cuda(c, notes, &fault);
+    if (!backend && notes) fprintf(notes, "Computing without a GPU: %s\n", fault.message);
+    return backend;
+}
+
+pr_backend *processor_open(const processor_choice *c, FILE *notes, pr_error *err) {
+    if (strcmp(c->backend, "cuda") == 0) return open_cuda(c, notes, err);
+    pr_backend *backend = strcmp(c->backend, "auto") == 0 ? open_any_gpu(c, notes) : NULL;
     if (backend) return backend;
-    if (notes) fprintf(notes, "Computing without a GPU: %s\n", fault.message);
-    return open_cpu(c, notes, err);
+    if (strcmp(c->precision, "tf32") != 0) return open_cpu(c, notes, err);
+    pr_fail(err, PR_BAD_ARGUMENT, "--precision tf32 is for GPUs: use f32 or bf16");
+    return NULL;
 }

@@ -22,7 +22,8 @@ void processor_add_options(cli_options *o, processor_choice *c);
  * line that says so, and one that names a GPU. NULL with err set. */
 pr_backend *processor_open(const processor_choice *c, FILE *notes, pr_error *err);
 
-/* The backend of a name, "cpu" or "cuda", whatever the choice's own. */
+/* The backend of a name, "cpu" or "cuda", whatever the choice's own: one of two that are compared.
+ * The processor's tf32 is f32, without a line. */
 pr_backend *processor_open_named(const processor_choice *c, const char *name, FILE *notes,
                                  pr_error *err);
 
