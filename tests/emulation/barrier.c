@@ -3,8 +3,6 @@
 
 static void release_all(emulation_block *b) {
     b->at_barrier = 0;
-    b->counted = b->votes;
-    b->votes = 0;
     for (int i = 0; i < b->n; i++) {
         b->threads[i].at_barrier = false;
         emulation_ready(&b->threads[i]);
@@ -24,19 +22,17 @@ static void check_line(emulation_block *b) {
     }
 }
 
-int emulation_barrier(int vote, int line) {
+void emulation_barrier(int line) {
     emulation_block *b = emulation_current_block();
     emulation_thread *mine = b->current;
     mine->state = EMULATION_WAITS;
     mine->at_barrier = true;
     mine->line = line;
-    b->votes += vote != 0;
     if (++b->at_barrier == b->n) {
         check_line(b);
         release_all(b);
     }
     emulation_wait();
-    return b->counted;
 }
 
 void emulation_tell_stuck(void) {

@@ -167,7 +167,7 @@ void emulation_wait(void) {
 
 static void begin_block(const emulation_grid *grid) {
     block.n = (int)(grid->block.x * grid->block.y * grid->block.z);
-    block.n_ready = block.ended = block.at_barrier = block.votes = 0;
+    block.n_ready = block.ended = block.at_barrier = 0;
     block.given_up = false;
     emulation_thread *t = block.threads;
     for (unsigned z = 0; z < grid->block.z; z++) {

@@ -33,7 +33,7 @@ typedef struct emulation_block {
     const emulation_grid *grid; /* NULL: none runs */
     emulation_thread threads[EMULATION_THREADS], *ready[EMULATION_THREADS], *current;
     int n, n_ready, ended;
-    int at_barrier, votes, counted; /* threads there, their votes, and those of the last barrier */
+    int at_barrier;                    /* threads there */
     unsigned arrived[EMULATION_WARPS]; /* lanes that wait for their warp */
     bool given_up;                     /* a fault: threads end where they wait */
     long atomics;

@@ -137,13 +137,6 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, in
     return emulation_leave(error ? error : attribute_of(value, attribute));
 }
 
-cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
-    cudaError_t error = emulation_enter(__func__);
-    if (!error && least) *least = 0;
-    if (!error && greatest) *greatest = 0;
-    return emulation_leave(error);
-}
-
 cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *attributes, const void *at) {
     cudaError_t error = emulation_enter(__func__);
     if (!error && !attributes) error = cudaErrorInvalidValue;

@@ -44,25 +44,7 @@ template <class T> static inline T *pr_shared() {
 
 /* Barriers tell the line that they stand in. */
 static inline void __syncthreads(int line = __builtin_LINE()) {
-    emulation_barrier(0, line);
-}
-
-static inline int __syncthreads_count(int vote, int line = __builtin_LINE()) {
-    return emulation_barrier(vote, line);
-}
-
-static inline int __syncthreads_or(int vote, int line = __builtin_LINE()) {
-    return emulation_barrier(vote, line) != 0;
-}
-
-static inline int __syncthreads_and(int vote, int line = __builtin_LINE()) {
-    return emulation_barrier(!vote, line) == 0;
-}
-
-static inline void __threadfence() {
-}
-
-static inline void __threadfence_block() {
+    emulation_barrier(line);
 }
 
 namespace emulation {
@@ -141,15 +123,6 @@ static inline unsigned __reduce_max_sync(unsigned mask, unsigned value) {
 static inline int __reduce_max_sync(unsigned mask, int value) {
     return static_cast<int>(
         emulation::reduce(EMULATION_MAX_SIGNED, mask, static_cast<unsigned>(value)));
-}
-
-static inline unsigned __reduce_min_sync(unsigned mask, unsigned value) {
-    return emulation::reduce(EMULATION_MIN, mask, value);
-}
-
-static inline int __reduce_min_sync(unsigned mask, int value) {
-    return static_cast<int>(
-        emulation::reduce(EMULATION_MIN_SIGNED, mask, static_cast<unsigned>(value)));
 }
 
 namespace emulation {

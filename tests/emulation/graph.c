@@ -199,12 +199,6 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
     return emulation_leave(error ? error : launch(exec, stream));
 }
 
-cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream) {
-    cudaError_t error = emulation_enter(__func__);
-    if (!error && (!exec_of(exec) || !emulation_stream(stream))) error = cudaErrorInvalidValue;
-    return emulation_leave(error);
-}
-
 static cudaError_t exec_destroy(cudaGraphExec_t handle) {
     struct CUgraphExec_st *exec = exec_of(handle);
     if (!exec) return cudaErrorInvalidValue;

@@ -29,9 +29,8 @@ cudaError_t emulation_launch_kernel(const emulation_launch *launch);
 /* The block's dynamic shared memory. */
 void *emulation_shared(void);
 
-/* Waits for all threads of the block; line is the source's. What it returns is the number of
- * threads whose vote was not 0. */
-int emulation_barrier(int vote, int line);
+/* Waits for all threads of the block; line is the source's. */
+void emulation_barrier(int line);
 
 /* What the lanes of a warp that a mask names do together. */
 typedef enum emulation_exchange {
@@ -42,10 +41,8 @@ typedef enum emulation_exchange {
     EMULATION_XOR,     /* from the lane whose number differs by these bits */
     EMULATION_BALLOT,  /* a bit for each lane whose value is not 0 */
     EMULATION_ADD,     /* the sum of all values, as 32-bit integers */
-    EMULATION_MAX,     /* and so on */
-    EMULATION_MAX_SIGNED,
-    EMULATION_MIN,
-    EMULATION_MIN_SIGNED
+    EMULATION_MAX,     /* the largest */
+    EMULATION_MAX_SIGNED
 } emulation_exchange;
 
 /* The groups are of `width` lanes. */

@@ -166,12 +166,6 @@ cudaError_t cudaStreamCreate(cudaStream_t *stream) {
     return emulation_leave(error ? error : create(stream, cudaStreamDefault));
 }
 
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority) {
-    (void)priority;
-    cudaError_t error = emulation_enter(__func__);
-    return emulation_leave(error ? error : create(stream, flags));
-}
-
 /* What is queued is still done, as on a device, which does it later. */
 static cudaError_t destroy(cudaStream_t handle) {
     struct CUstream_st *s = emulation_stream(handle);

@@ -54,12 +54,8 @@ static uint32_t combine(emulation_exchange exchange, uint32_t a, uint32_t b) {
         return a + b;
     case EMULATION_MAX:
         return a > b ? a : b;
-    case EMULATION_MIN:
-        return a < b ? a : b;
-    case EMULATION_MAX_SIGNED:
-        return (int32_t)a > (int32_t)b ? a : b;
     default:
-        return (int32_t)a < (int32_t)b ? a : b;
+        return (int32_t)a > (int32_t)b ? a : b;
     }
 }
 
