@@ -3,9 +3,9 @@
  * has compiled (device.cuh). It is stricter than a device, so that what is legal but happens to
  * work on one is found out:
  *
- * - Work that a stream is given waits there until something synchronises (or an early moment that
- * is drawn). Then the arguments that were given count, and the bytes that pinned memory holds by
- * then.
+ * - Work that a stream is given waits there until something synchronises, or an early moment that
+ *   is drawn. Then the arguments that were given count, and the bytes that pinned memory holds by
+ *   then.
  * - The threads of a block run in an order that is drawn anew at each barrier. A barrier that not
  *   all of a block's threads reach is a fault of the launch, and so is a warp's exchange that not
  *   all lanes of its mask take part in.

@@ -82,9 +82,15 @@ void emulation_run_until(bool (*done)(void *context), void *context);
 /* Runs some of what is queued, perhaps. */
 void emulation_run_some(void);
 void emulation_forget_streams(void);
+struct emulation_work *emulation_work_new(emulation_task task, const void *context, size_t bytes);
+/* Whether work of the default stream waits for this one's. */
+bool emulation_stream_blocks(const struct CUstream_st *stream);
+/* Where the stream has its capture; NULL there while it is not recorded. */
+struct emulation_capture;
+struct emulation_capture **emulation_capture_of(struct CUstream_st *stream);
+
 /* event.c */
 void emulation_forget_events(void);
-struct emulation_work *emulation_work_new(emulation_task task, const void *context, size_t bytes);
 
 /* device.c: the most dynamic shared memory that a kernel can be granted. */
 int emulation_shared_limit(void);
@@ -93,9 +99,6 @@ int emulation_shared_limit(void);
 void emulation_forget_kernels(void);
 
 /* graph.c */
-struct emulation_capture;
-struct emulation_capture **emulation_capture_of(struct CUstream_st *stream);
-bool emulation_stream_blocks(const struct CUstream_st *stream);
 void emulation_record(struct emulation_capture *capture, emulation_task task, const void *context,
                       size_t bytes);
 /* The error of a call that no capture in global mode allows; it spoils the captures there are. */
