@@ -5,8 +5,10 @@
  * lets out[0] take the bytes of an input that dies there. The exceptions are ops that update a
  * parameter or its optimizer state; they say so in `writes`.
  *
- * To add an op: ops/NAME.c (formula, shape rule, CPU kernel, gradient, descriptor), a constructor
- * in ops/ops.h, a line in ops/ops.c, its double-precision reference and its cases in tests/. */
+ * To add an op: ops/NAME.c (formula, shape rule, CPU kernel, gradient, descriptor), ops/NAME.cu and
+ * a line in ops/cuda.h (kernel for GPUs), a constructor in ops/ops.h, a line in ops/ops.c, its
+ * double-precision reference and its cases in tests/, and in tests/check_mutations.py a fault of
+ * the GPU's kernel that they must find. */
 #ifndef PR_OP_H
 #define PR_OP_H
 
