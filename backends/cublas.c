@@ -98,7 +98,7 @@ static cublasStatus_t describe_product(const pr_cublas *blas, const pr_gemm *g, 
 }
 
 /* No sums by atomics: a product gives the same bits every time. */
-static cublasStatus_t describe_wishes(const pr_cublas *blas, description *d) {
+static cublasStatus_t describe_preference(const pr_cublas *blas, description *d) {
     const uint64_t most = PR_CUBLAS_WORKSPACE;
     const uint32_t reductions =
         CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE | CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
@@ -134,7 +134,7 @@ pr_status pr_cublas_run(const pr_cublas *blas, cudaStream_t stream, const pr_gem
     if (!g->m || !g->n) return PR_OK;
     cublasStatus_t s = describe_matrices(blas, g, type, &d);
     if (!s) s = describe_product(blas, g, kind, &d);
-    if (!s) s = describe_wishes(blas, &d);
+    if (!s) s = describe_preference(blas, &d);
     if (!s) s = multiply(blas, stream, g, &d, factors, workspace);
     forget(blas, &d);
     if (!s) return PR_OK;
