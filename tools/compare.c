@@ -10,6 +10,8 @@
 #include "tools/side_by_side.h"
 #include "train/finetune.h"
 
+enum { NAME_BYTES = sizeof "cuda" };
+
 typedef struct settings {
     const char *model, *backends, *method_names[MOST_METHODS + 1], *method;
     data_choice data;
@@ -23,19 +25,13 @@ typedef struct side {
     pr_model *model;
 } side;
 
-/* "cpu,cuda" into its two names, cut in place. */
-static pr_status split(char *text, const char *name[2], pr_error *err) {
-    char *comma = strchr(text, ',');
-    if (comma) *comma = '\0';
-    name[0] = text;
-    name[1] = comma ? comma + 1 : "";
-    for (int i = 0; i < 2; i++) {
-        if (strcmp(name[i], "cpu") == 0 || strcmp(name[i], "cuda") == 0) continue;
-        return pr_fail(err, PR_BAD_ARGUMENT,
-                       "--backends: expected two of cpu and cuda, as in "
-                       "cpu,cuda");
-    }
-    return PR_OK;
+/* "cpu,cuda" into its two names. */
+static bool split(const char *text, char name[2][NAME_BYTES]) {
+    char rest;
+    if (sscanf(text, "%4[a-z],%4[a-z]%c", name[0], name[1], &rest) != 2) return false;
+    for (int i = 0; i < 2; i++)
+        if (strcmp(name[i], "cpu") != 0 && strcmp(name[i], "cuda") != 0) return false;
+    return true;
 }
 
 static pr_status open_side(const settings *s, const char *name, side *one, pr_error *err) {
@@ -78,7 +74,7 @@ static pr_status run(const settings *s, const side both[2], const pr_dataset *da
                            err);
 }
 
-static pr_status compare(const settings *s, const char *const name[2], pr_error *err) {
+static pr_status compare(const settings *s, char name[2][NAME_BYTES], pr_error *err) {
     side both[2] = {{0}};
     data_sets sets = {0};
     side_by_side found = {.n = 0};
@@ -134,10 +130,11 @@ int main(int argc, char **argv) {
     s.model = argv[cli_parse(&program, argc, argv)];
     data_check(&program, &s.data, true);
     pr_error err = {.code = PR_OK};
-    const char *name[2];
-    char text[32] = "";
-    if (strlen(s.backends) < sizeof text) memcpy(text, s.backends, strlen(s.backends) + 1);
-    pr_status status = split(text, name, &err);
-    if (status == PR_OK) status = compare(&s, name, &err);
-    return cli_end(&program, status, &err);
+    char name[2][NAME_BYTES];
+    if (!split(s.backends, name)) {
+        cli_wrong_use(&program,
+                      "--backends: expected two of cpu and cuda, as in cpu,cuda, found '%s'",
+                      s.backends);
+    }
+    return cli_end(&program, compare(&s, name, &err), &err);
 }
