@@ -19,7 +19,7 @@ def losses(tools, backend, *more):
     out, _ = tools.tune("model.gguf", *tools.make_data(), *RUN, "--backend", backend, "--steps",
                         STEPS, "--out", f"{backend}.gguf", "--log", f"{backend}.jsonl", *more)
     lines = [json.loads(line) for line in tools.read(f"{backend}.jsonl").splitlines()]
-    return [line["loss"] for line in lines if "step" in line and "rate" in line or "lr" in line], out
+    return [line["loss"] for line in lines if "lr" in line], out  # a step's, not an epoch's
 
 
 def close(a, b, tolerance):
@@ -80,17 +80,21 @@ def check_resume(tools):
 
 
 def check_answers(tools):
+    """The processor's labels and scores, and its probabilities to rounding."""
     tools.make_model()
     losses(tools, "cpu")
     texts = ["the cat is very good", "the dog sat on"]
-    found = {}
+    answers, scores = {}, {}
     for backend in "cpu", "cuda":
         out, _ = tools.run("predict", "cpu.gguf", *texts, "--json", "--backend", backend)
-        found[backend] = out
+        answers[backend] = [json.loads(line) for line in out.splitlines()]
         score, _ = tools.run("evaluate", "cpu.gguf", "--dev-file", "dev.tsv", "--text", "sentence",
                              "--label", "label", "--backend", backend)
-        found[backend + " score"] = score.split("(")[0]
-    assert found["cpu score"] == found["cuda score"]
+        scores[backend] = score.split("(")[0]
+    assert scores["cpu"] == scores["cuda"], scores
+    for cpu, cuda in zip(answers["cpu"], answers["cuda"], strict=True):
+        assert cpu["label"] == cuda["label"], (cpu, cuda)
+        assert close(cuda["probabilities"].values(), cpu["probabilities"].values(), 1e-4)
 
 
 def check_compare(tools):
@@ -99,6 +103,9 @@ def check_compare(tools):
     for method in "full", "learner", "adapter", "freeze-ffn":
         out, _ = tools.run("compare", "model.gguf", *data, "--method", method, "--steps", 2)
         assert ", 0 out of tolerance" in out and "cuda beside cpu" in out, out
+    for backends in "cpu", "cpu,gpu", "cpu,cuda,cpu", ",":
+        tools.wrong("compare", "model.gguf", *data, "--backends", backends,
+                    says=f"expected two of cpu and cuda, as in cpu,cuda, found '{backends}'")
     for precision in "f32", "tf32", "bf16":
         out, _ = tools.run("compare", "model.gguf", *data, "--precision", precision)
         assert ", 0 out of tolerance" in out, out
