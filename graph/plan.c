@@ -9,8 +9,12 @@ static pr_status check_request(const pr_graph *g, const pr_store *store, const p
                                const pr_plan_options *o, pr_error *err) {
     pr_status status = pr_graph_check(g, err);
     if (status != PR_OK) return status;
-    if (o->capacity.tokens < 0 || o->capacity.sentences < 0 || o->capacity.longest < 0 ||
-        o->capacity.sentences == INT64_MAX) {
+    const pr_extent *c = &o->capacity;
+    /* One less: there are as many offsets as sentences, and one. A backend that rounds runs up is
+     * told their own extents in 32 bits. */
+    int64_t most = (backend->token_step ? INT32_MAX : INT64_MAX) - 1;
+    if (c->tokens < 0 || c->tokens > most || c->sentences < 0 || c->sentences > most ||
+        c->longest < 0 || c->longest > most) {
         return pr_fail(err, PR_BAD_ARGUMENT, "a plan's capacity is out of range");
     }
     for (int k = 0; k < o->n_wanted; k++) {

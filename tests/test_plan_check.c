@@ -145,6 +145,20 @@ static void too_large_a_capacity_is_refused(void **state) {
     assert_int_equal(err.code, PR_BAD_ARGUMENT);
 }
 
+/* Kernels are told a run's own extent in 32 bits then. */
+static void a_backend_that_rounds_up_takes_31_bits(void **state) {
+    world *w = *state;
+    pr_tid y = toy_node(w->g, &toy_mix, w->x, 0, 0);
+    const pr_extent over[] = {{INT32_MAX, 1, 1}, {1, INT32_MAX, 1}, {1, 1, INT32_MAX}};
+    w->backend->token_step = 64;
+    for (size_t i = 0; i < sizeof over / sizeof *over; i++) {
+        pr_plan_options options = {.capacity = over[i], .wanted = &y, .n_wanted = 1};
+        pr_error err = {0};
+        assert_null(pr_plan_new(w->g, w->store, w->backend, &options, &err));
+        assert_string_equal(err.message, "a plan's capacity is out of range");
+    }
+}
+
 static void a_plan_is_fed_and_fetched_as_it_was_made(void **state) {
     world *w = *state;
     float x[256 * 4] = {0};
@@ -187,6 +201,7 @@ int main(void) {
         PLAN_CASE(a_later_phase_cannot_be_read),
         PLAN_CASE(bad_requests_are_refused),
         PLAN_CASE(too_large_a_capacity_is_refused),
+        PLAN_CASE(a_backend_that_rounds_up_takes_31_bits),
         PLAN_CASE(a_plan_is_fed_and_fetched_as_it_was_made),
         PLAN_CASE(a_plan_without_an_arena_does_not_run),
     };
