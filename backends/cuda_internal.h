@@ -21,7 +21,7 @@ typedef struct pr_fault {
     int32_t held; /* a step updated nothing, and so must those behind it until the host waits */
 } pr_fault;
 
-enum { PR_STAGING_HALVES = 2, PR_LIVE = 3, PR_RESULT_BYTES = 1 << 16, PR_MOST_RESULTS = 64 };
+enum { PR_STAGING_HALVES = 2, PR_RESULT_BYTES = 1 << 16, PR_MOST_RESULTS = 64 };
 
 /* Page-locked memory that what is copied to the device is put into first. */
 typedef struct pr_staging {

@@ -24,6 +24,9 @@ typedef enum pr_precision {
 
 typedef struct pr_backend pr_backend;
 
+/* A run's own extent, as kernels read it where its views are rounded up. */
+enum { PR_LIVE_TOKENS, PR_LIVE_SENTENCES, PR_LIVE_LONGEST, PR_LIVE };
+
 struct pr_backend {
     const char *name;
     pr_backend_kind kind;
@@ -40,7 +43,7 @@ struct pr_backend {
      * extent; kernels keep rows past it finite, and zero in gradients, so that they add nothing.
      * 0: kernels see exact extents. */
     int64_t token_step;
-    int32_t *live; /* then i32 (3), on the backend: tokens, sentences, longest of the run at hand */
+    int32_t *live; /* then i32 (PR_LIVE), on the backend: the extent of the run at hand */
 
     /* Zeroed memory, aligned to a page; untouched pages cost nothing. NULL when there is none. */
     void *(*alloc)(pr_backend *backend, size_t bytes);

@@ -255,7 +255,9 @@ pr_status pr_plan_run_steps(pr_plan *plan, pr_error *err) {
 static pr_status tell_extent(const pr_plan *plan, pr_extent e, pr_error *err) {
     pr_backend *backend = plan->backend;
     if (!backend->token_step) return PR_OK;
-    const int32_t live[3] = {(int32_t)e.tokens, (int32_t)e.sentences, (int32_t)e.longest};
+    const int32_t live[PR_LIVE] = {[PR_LIVE_TOKENS] = (int32_t)e.tokens,
+                                   [PR_LIVE_SENTENCES] = (int32_t)e.sentences,
+                                   [PR_LIVE_LONGEST] = (int32_t)e.longest};
     pr_status status = backend->upload(backend, backend->live, live, sizeof live);
     return status == PR_OK ? PR_OK : pr_fail(err, status, "a run's extent could not be copied in");
 }

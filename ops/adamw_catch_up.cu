@@ -24,7 +24,7 @@ static __global__ void catch_up(pr_adamw_rows table, const int32_t *id, const ui
         return;
     }
     if (id) {
-        if (block >= live[0] || !is_first(id, block)) return;
+        if (block >= live[PR_LIVE_TOKENS] || !is_first(id, block)) return;
         row = id[block];
     }
     int64_t updates = step - since;

@@ -96,9 +96,10 @@ static __device__ inline void pr_check_sentences(const pr_heads &h) {
     if (blockIdx.x != 0 || threadIdx.x >= PR_WARP) return;
     pr_check_offsets(h.sentences);
     const int32_t *offset = h.sentences.offset;
-    for (int from = 0; from < h.sentences.live[1]; from += PR_WARP) {
+    for (int from = 0; from < h.sentences.live[PR_LIVE_SENTENCES]; from += PR_WARP) {
         int s = from + (int)threadIdx.x;
-        int64_t length = s < h.sentences.live[1] ? (int64_t)offset[s + 1] - offset[s] : 0;
+        int64_t length =
+            s < h.sentences.live[PR_LIVE_SENTENCES] ? (int64_t)offset[s + 1] - offset[s] : 0;
         unsigned lanes = __ballot_sync(0xffffffffu, length > h.longest);
         if (!lanes) continue;
         if ((int)threadIdx.x == __ffs((int)lanes) - 1) pr_report(h.too_long, s, length, h.longest);
@@ -116,7 +117,8 @@ static __device__ inline int64_t pr_first_slot(const pr_heads &h, int sentence) 
  * live ones, or it has none. */
 static __device__ inline pr_block_head pr_block_head_of(const pr_heads &h, bool one) {
     int64_t slot = blockIdx.x / h.heads;
-    int low = 0, high = h.sentences.live[1], tokens = h.sentences.live[0];
+    int low = 0, high = h.sentences.live[PR_LIVE_SENTENCES],
+        tokens = h.sentences.live[PR_LIVE_TOKENS];
     while (!one && high - low > 1) {
         int middle = low + (high - low) / 2;
         if (pr_first_slot(h, middle) <= slot)
@@ -129,7 +131,7 @@ static __device__ inline pr_block_head pr_block_head_of(const pr_heads &h, bool 
     b.column = (int64_t)b.head * h.size;
     b.leads = slot == 0;
     b.sentence = one ? (int32_t)slot : low;
-    if (b.sentence >= h.sentences.live[1]) return b;
+    if (b.sentence >= h.sentences.live[PR_LIVE_SENTENCES]) return b;
     int64_t first = h.sentences.offset[b.sentence], past = h.sentences.offset[b.sentence + 1];
     int64_t tile = one ? 0 : slot - pr_first_slot(h, b.sentence);
     if (first < 0 || past < first || past > tokens || tile < 0) return b;

@@ -80,8 +80,8 @@ static __global__ void __launch_bounds__(PR_ATTENTION_THREADS)
     make_dk_dv(operands o, pr_heads h, pr_weights_dropout dropout) {
     pr_check_sentences(h);
     const pr_block_head b = pr_block_head_of(h, false);
-    pr_clear_surplus(o.dk, h, b, h.sentences.live[0], o.keys);
-    pr_clear_surplus(o.dv, h, b, h.sentences.live[0], o.keys);
+    pr_clear_surplus(o.dk, h, b, h.sentences.live[PR_LIVE_TOKENS], o.keys);
+    pr_clear_surplus(o.dv, h, b, h.sentences.live[PR_LIVE_TOKENS], o.keys);
     if (b.from >= b.length) return;
     int lane = (int)threadIdx.x % PR_WARP, warp = (int)threadIdx.x / PR_WARP, row = warp * PR_ROWS;
     float *k = pr_shared<float>(), *v = k + PR_TILE * h.stride;

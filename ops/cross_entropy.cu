@@ -37,7 +37,7 @@ static __device__ bool label_fits(const examples &e, int64_t b) {
 
 /* loss (1); by one block. */
 static __global__ void __launch_bounds__(LOSS_THREADS) cross_entropy(examples e, float *loss) {
-    int sentences = e.live[1];
+    int sentences = e.live[PR_LIVE_SENTENCES];
     double sum = 0.0; /* in a warp's first lane */
     for (int b = threadIdx.x / PR_WARP; b < sentences; b += LOSS_ROWS) {
         if (!label_fits(e, b)) continue;
@@ -54,8 +54,8 @@ static __global__ void cross_entropy_grad(const float *dloss, examples e, float 
     int64_t b = (int64_t)blockIdx.x * GRAD_ROWS + threadIdx.x / PR_WARP;
     if (b >= n) return;
     const float *z = e.logits + b * e.classes;
-    bool counts = b < e.live[1] && label_fits(e, b);
-    double scale = *dloss / (double)e.live[1];
+    bool counts = b < e.live[PR_LIVE_SENTENCES] && label_fits(e, b);
+    double scale = *dloss / (double)e.live[PR_LIVE_SENTENCES];
     double log_of_sum = counts ? log_sum(z, e.classes) : 0.0;
     for (int64_t i = threadIdx.x % PR_WARP; i < e.classes; i += PR_WARP) {
         double difference = counts ? exp(z[i] - log_of_sum) - (i == e.label[b]) : 0.0;

@@ -31,7 +31,7 @@ template <class T>
 static __global__ void embed(const T *table, const int32_t *id, float *y, int64_t d, int64_t n_rows,
                              const int32_t *live, pr_fault_site outside) {
     int64_t token = blockIdx.x;
-    if (token < live[0] && threadIdx.x == 0) check_id(id, token, n_rows, outside);
+    if (token < live[PR_LIVE_TOKENS] && threadIdx.x == 0) check_id(id, token, n_rows, outside);
     const T *row = table + id_of(id, token, n_rows) * d;
     for (int64_t i = threadIdx.x; i < d; i += THREADS)
         y[token * d + i] = widen(row[i]);
@@ -57,10 +57,10 @@ extern "C" pr_status pr_embed_cuda(const pr_call *c) {
 static __global__ void rank_tokens(const int32_t *id, int32_t *order, int64_t n_rows,
                                    const int32_t *live, pr_fault_site outside) {
     int64_t token = blockIdx.x;
-    if (token >= live[0]) return;
+    if (token >= live[PR_LIVE_TOKENS]) return;
     if (threadIdx.x == 0) check_id(id, token, n_rows, outside);
     int32_t own = id_of(id, token, n_rows), before = 0;
-    for (int64_t j = threadIdx.x; j < live[0]; j += THREADS) {
+    for (int64_t j = threadIdx.x; j < live[PR_LIVE_TOKENS]; j += THREADS) {
         int32_t other = id_of(id, j, n_rows);
         before += other < own || (other == own && j < token);
     }
@@ -74,7 +74,7 @@ static __global__ void __launch_bounds__(SCANNERS)
     list_distinct(const int32_t *id, const int32_t *order, int32_t *start, int32_t *distinct,
                   int32_t *count, int64_t n, int64_t n_rows, const int32_t *live) {
     __shared__ int32_t begins[SCANNERS];
-    int64_t tokens = live[0];
+    int64_t tokens = live[PR_LIVE_TOKENS];
     int32_t found = 0;
     for (int64_t from = 0; from < tokens; from += SCANNERS) {
         int64_t k = from + threadIdx.x;

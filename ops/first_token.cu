@@ -15,8 +15,8 @@ static __device__ void copy_row(float *to, const float *from, int64_t d) {
 static __global__ void first_token(const float *x, float *y, int64_t d, pr_sentences s) {
     int64_t sentence = blockIdx.x;
     if (sentence == 0 && threadIdx.x < PR_WARP) pr_check_offsets(s);
-    int64_t row = sentence < s.live[1] ? s.offset[sentence] : -1;
-    bool exists = row >= 0 && row < s.live[0];
+    int64_t row = sentence < s.live[PR_LIVE_SENTENCES] ? s.offset[sentence] : -1;
+    bool exists = row >= 0 && row < s.live[PR_LIVE_TOKENS];
     copy_row(y + sentence * d, exists ? x + row * d : nullptr, d);
 }
 

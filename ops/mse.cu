@@ -4,7 +4,7 @@
 
 /* x (B, 1), target (B), loss (1); by one block. */
 static __global__ void mse(const float *x, const float *target, const int32_t *live, float *loss) {
-    int sentences = live[1];
+    int sentences = live[PR_LIVE_SENTENCES];
     double sum = 0.0;
     for (int b = threadIdx.x; b < sentences; b += PR_BLOCK) {
         double difference = (double)x[b] - target[b];
@@ -19,8 +19,8 @@ static __global__ void mse_grad(const float *dloss, const float *x, const float 
                                 const int32_t *live, int64_t n) {
     int64_t b = pr_element();
     if (b >= n) return;
-    double scale = *dloss * 2.0 / (double)live[1];
-    dx[b] = b < live[1] ? (float)(scale * ((double)x[b] - target[b])) : 0.0f;
+    double scale = *dloss * 2.0 / (double)live[PR_LIVE_SENTENCES];
+    dx[b] = b < live[PR_LIVE_SENTENCES] ? (float)(scale * ((double)x[b] - target[b])) : 0.0f;
 }
 
 extern "C" pr_status pr_mse_cuda(const pr_call *c) {

@@ -18,9 +18,9 @@ struct pr_sentences {
 /* As pr_offsets_fit: reports the first thing that is wrong with the offsets of the live sentences
  * and tokens, if any. A whole warp calls it, of one block of a kernel. */
 static __device__ inline void pr_check_offsets(const pr_sentences &s) {
-    int lane = threadIdx.x % PR_WARP, sentences = s.live[1];
-    if (s.offset[0] != 0 || s.offset[sentences] != s.live[0]) {
-        if (lane == 0) pr_report(s.ends, s.live[0]);
+    int lane = threadIdx.x % PR_WARP, sentences = s.live[PR_LIVE_SENTENCES];
+    if (s.offset[0] != 0 || s.offset[sentences] != s.live[PR_LIVE_TOKENS]) {
+        if (lane == 0) pr_report(s.ends, s.live[PR_LIVE_TOKENS]);
         return;
     }
     for (int from = 0; from < sentences; from += PR_WARP) {
@@ -34,9 +34,9 @@ static __device__ inline void pr_check_offsets(const pr_sentences &s) {
 }
 
 /* The live sentence that holds the row: the last to start at or before it. Whatever the offsets
- * are, it is one of 0 .. live[1] - 1, or 0. */
+ * are, it is one of 0 .. live[PR_LIVE_SENTENCES] - 1, or 0. */
 static __device__ inline int pr_sentence_of(const pr_sentences &s, int64_t row) {
-    return pr_find_last(s.live[1], [&](int i) { return s.offset[i] <= row; });
+    return pr_find_last(s.live[PR_LIVE_SENTENCES], [&](int i) { return s.offset[i] <= row; });
 }
 
 #endif
