@@ -26,6 +26,7 @@ static void *cuda_alloc(pr_backend *backend, size_t bytes) {
     pr_cuda *cuda = pr_cuda_of(backend);
     void *block = NULL;
     if (!bytes) bytes = 1;
+    cuda->busy = true; /* the next sync finds out whether more than memory is missing */
     if (cudaMalloc(&block, bytes) != cudaSuccess) {
         (void)cudaGetLastError();
         return NULL;

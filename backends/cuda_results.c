@@ -69,17 +69,21 @@ pr_status pr_cuda_download_later(pr_backend *backend, void *host, const void *fr
 }
 
 /* The next run finds its own faults, and may update again. */
-static void forget_fault(pr_cuda *cuda) {
+static cudaError_t forget_fault(pr_cuda *cuda) {
     cuda->seen_fault->taken = cuda->seen_fault->held = 0;
-    cudaMemsetAsync(cuda->fault, 0, sizeof *cuda->fault, cuda->stream);
+    cuda->busy = true;
+    return cudaMemsetAsync(cuda->fault, 0, sizeof *cuda->fault, cuda->stream);
 }
 
 pr_status pr_cuda_sync(pr_backend *backend, pr_error *err) {
     pr_cuda *cuda = pr_cuda_of(backend);
     cudaError_t e = cuda->busy ? pr_cuda_wait(cuda) : cudaSuccess;
-    if (e != cudaSuccess) return pr_cuda_status(e, "the GPU", err);
     const pr_fault f = *cuda->seen_fault;
-    if (f.taken || f.held) forget_fault(cuda);
+    if (e == cudaSuccess && (f.taken || f.held)) e = forget_fault(cuda);
+    if (e != cudaSuccess) {
+        const char *what = backend->careful ? "the GPU" : "the GPU (PRIMER_SYNC=1 names the node)";
+        return pr_cuda_status(e, what, err);
+    }
     if (!f.taken) return PR_OK;
     return pr_fail(err, PR_BAD_ARGUMENT, f.format, f.name, f.number[0], f.number[1], f.number[2]);
 }

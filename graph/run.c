@@ -97,6 +97,7 @@ static pr_status copy_in(const pr_plan *plan, const pr_value *v, pr_extent exten
         status = backend->fill(backend, (char *)v->address + bytes, 0, room - bytes);
     }
     if (status == PR_OK) return PR_OK;
+    backend->sync(backend, err); /* what failed before says more */
     return pr_fail(err, status, "input '%s' could not be copied in", v->tensor.name);
 }
 

@@ -151,8 +151,10 @@ def check_broken(tools):
                         ("cudaGraphLaunch:3", "a recorded run could not start: CUDA: "),
                         ("cublasLtMatmul:20", "matmul 'blk.")):
         tools.fails("finetune", *command, says=says, env=on(f"fail={fails}"))
-    tools.run("finetune", *command, "--save-every", 2, "--checkpoint", "at.gguf", code=1,
-              env=on("fail=kernel:600"))
+    _, err = tools.run("finetune", *command, "--save-every", 2, "--checkpoint", "at.gguf", code=1,
+                       env=on("fail=kernel:600"))
+    assert err.splitlines()[-1] == ("finetune: the GPU (PRIMER_SYNC=1 names the node): CUDA: an "
+                                    "illegal memory access was encountered"), err
     before = tools.read("at.gguf")
     _, err = tools.run("finetune", *command, "--save-every", 2, "--checkpoint", "at.gguf", code=1,
                        env=dict(on("fail=kernel:100"), PRIMER_SYNC="1"))

@@ -150,6 +150,22 @@ static pr_extent capacity_for(const pr_plan *old, pr_extent e) {
     return e;
 }
 
+static pr_status alloc_arena(pr_trainer *t, size_t need, pr_error *err) {
+    pr_backend *backend = t->backend;
+    backend->free(backend, t->arena, t->arena_bytes);
+    t->arena = backend->alloc(backend, need);
+    t->arena_bytes = t->arena ? need : 0;
+    if (t->arena) return PR_OK;
+    pr_status status = backend->sync(backend, err);
+    if (status != PR_OK) return status; /* more is wrong than memory */
+    if (!backend->available) return pr_fail_memory(err, "the plan's arena", need);
+    return pr_fail(
+        err, PR_NO_MEMORY,
+        "out of memory: the plan's arena needs %zu bytes, and '%s' has %zu left: smaller "
+        "batches, or parts of them, need less",
+        need, backend->name, backend->available(backend));
+}
+
 /* One arena serves all plans; it follows their need up, and down when a tenth or more is spare. */
 static pr_status fit_arena(pr_trainer *t, pr_error *err) {
     size_t need = 1;
@@ -159,18 +175,11 @@ static pr_status fit_arena(pr_trainer *t, pr_error *err) {
         size_t bytes = plans[i] ? pr_plan_get_report(plans[i])->arena : 0;
         if (bytes > need) need = bytes;
     }
-    if (need > t->arena_bytes || need < t->arena_bytes - t->arena_bytes / 10) {
-        t->backend->free(t->backend, t->arena, t->arena_bytes);
-        t->arena = t->backend->alloc(t->backend, need);
-        t->arena_bytes = t->arena ? need : 0;
-        if (!t->arena) {
-            drop_plans(t);
-            if (!t->backend->available) return pr_fail_memory(err, "the plan's arena", need);
-            return pr_fail(err, PR_NO_MEMORY,
-                           "out of memory: the plan's arena needs %zu bytes, and '%s' has %zu "
-                           "left: smaller batches, or parts of them, need less",
-                           need, t->backend->name, t->backend->available(t->backend));
-        }
+    bool fits = need <= t->arena_bytes && need >= t->arena_bytes - t->arena_bytes / 10;
+    pr_status status = fits ? PR_OK : alloc_arena(t, need, err);
+    if (status != PR_OK) {
+        drop_plans(t);
+        return status;
     }
     for (int i = 0; i < PLANS; i++) {
         if (plans[i]) pr_plan_attach(plans[i], t->arena);
