@@ -186,7 +186,10 @@ static bool on_step(void *context, const pr_step_report *step) {
         tell_resume(e, step);
     }
     e->steps = step->steps;
-    if (e->beside && !judge(e)) return false;
+    if (e->beside && !judge(e)) {
+        e->s->run.checkpoint = NULL; /* nothing comes of wrong numbers */
+        return false;
+    }
     if (e->s->profile) profile_step(&e->profile, step->seconds);
     bool go_on = report_step(&e->report, step) && !interrupt_asked();
     /* The loop looks for a checkpoint's name when it stops: a run that is cut off leaves one even
