@@ -116,7 +116,3 @@ pr_backend *pr_cpu_new(int threads, pr_error *err) {
     };
     return backend;
 }
-
-void pr_backend_free(pr_backend *backend) {
-    if (backend) backend->release(backend);
-}

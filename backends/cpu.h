@@ -15,9 +15,6 @@ enum { PR_MAX_THREADS = 256 };
 /* threads: 1 .. PR_MAX_THREADS; 0 means as many as the process may run on. NULL with err set. */
 pr_backend *pr_cpu_new(int threads, pr_error *err);
 
-/* Frees a backend of any kind; NULL is legal. */
-void pr_backend_free(pr_backend *backend);
-
 #ifdef __cplusplus
 }
 #endif

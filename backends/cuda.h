@@ -36,7 +36,7 @@ pr_status pr_cuda_describe(int number, pr_cuda_device *device, pr_error *err);
  * that a fault names the node that it came from. NULL with err set: PR_UNSUPPORTED in a build
  * without CUDA; PR_BAD_ARGUMENT for a number that no GPU has; PR_DEVICE when there is none at all,
  * or it is older than compute capability 7.5, or its libraries are missing; PR_NO_MEMORY. Freed by
- * pr_backend_free (cpu.h). */
+ * pr_backend_free. */
 pr_backend *pr_cuda_new(int number, pr_error *err);
 
 /* Bytes of GPU memory: what the backend's blocks take now, the most they ever took, and what is in

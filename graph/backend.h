@@ -77,6 +77,9 @@ struct pr_backend {
     void (*release)(pr_backend *backend);     /* frees the backend itself */
 };
 
+/* Frees a backend of any kind; NULL is legal. */
+void pr_backend_free(pr_backend *backend);
+
 #ifdef __cplusplus
 }
 #endif

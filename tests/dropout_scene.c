@@ -1,6 +1,5 @@
 #include "tests/dropout_scene.h"
 
-#include "backends/cpu.h"
 #include "graph/memory.h"
 #include "graph/plan.h"
 #include "tests/backend_under_test.h"

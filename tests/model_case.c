@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/cpu.h"
 #include "graph/memory.h"
 #include "tests/backend_under_test.h"
 #include "train/feed.h"

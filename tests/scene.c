@@ -1,6 +1,5 @@
 #include "tests/scene.h"
 
-#include "backends/cpu.h"
 #include "tests/backend_under_test.h"
 #include "tests/test.h"
 

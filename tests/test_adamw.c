@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backends/cpu.h"
 #include "graph/plan.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"

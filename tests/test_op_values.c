@@ -4,7 +4,6 @@
 
 #include <math.h>
 
-#include "backends/cpu.h"
 #include "ops/table.h"
 #include "tests/backend_under_test.h"
 #include "tests/planned_case.h"

@@ -6,7 +6,6 @@
 
 #include <math.h>
 
-#include "backends/cpu.h"
 #include "ops/ops.h"
 #include "ops/table.h"
 #include "tests/agreement.h"

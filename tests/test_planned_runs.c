@@ -5,7 +5,6 @@
 
 #include <math.h>
 
-#include "backends/cpu.h"
 #include "graph/plan.h"
 #include "ops/ops.h"
 #include "ops/ops_grad.h"

@@ -2,7 +2,6 @@
  * they were whatever trains, and that nothing is kept for it but its sum. On the processor bits
  * stay; a GPU may round a product and a sum once where it rounded twice. */
 #include "autograd/backward.h"
-#include "backends/cpu.h"
 #include "graph/plan.h"
 #include "ops/ops.h"
 #include "ops/rewrite.h"

@@ -1,6 +1,5 @@
 #include "tests/toy_run.h"
 
-#include "backends/cpu.h"
 #include "tests/alloc_fault.h"
 #include "tests/backend_under_test.h"
 #include "tests/scratch.h"

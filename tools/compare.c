@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "backends/cpu.h"
 #include "tools/data.h"
 #include "tools/methods.h"
 #include "tools/processor.h"

@@ -1,5 +1,4 @@
 /* evaluate: scores a tuned model on labelled text. */
-#include "backends/cpu.h"
 #include "graph/memory.h"
 #include "tools/answers.h"
 #include "tools/cli.h"

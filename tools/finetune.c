@@ -1,7 +1,6 @@
 /* finetune: trains a model on labelled text and writes the tuned one. */
 #include <string.h>
 
-#include "backends/cpu.h"
 #include "backends/cuda.h"
 #include "graph/memory.h"
 #include "tools/format.h"

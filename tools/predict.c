@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/cpu.h"
 #include "graph/memory.h"
 #include "models/text.h"
 #include "tools/answers.h"

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "backends/cpu.h"
 #include "graph/memory.h"
 #include "tools/format.h"
 #include "tools/paths.h"

@@ -1,6 +1,5 @@
 /* What a step of training asks of a GPU: nothing but copies and one launch of the recorded run; and
  * a wait where its results are read. */
-#include "backends/cpu.h"
 #include "tests/backend_under_test.h"
 #include "tests/emulation/emulation.h"
 #include "tests/scene.h"
