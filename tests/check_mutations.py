@@ -15,7 +15,8 @@ OPS, RUNS, ADAMW = "test_planned_ops", "test_planned_runs", "test_adamw"
 AHEAD = "test_ahead"
 TIMEOUT = 120
 
-# (file, kernel, what is broken, how, the test, the op whose cases are enough)
+# (file, kernel, what is broken, there or in the header of the file's name, how, the test, the op
+# whose cases are enough)
 MUTATIONS = [
     ("accumulate", "accumulate", "total[i] + x[i]", "x[i]", RUNS, None),
     ("adamw", "update_dense", "d.m[i] = m;", "", ADAMW, None),
@@ -41,7 +42,7 @@ MUTATIONS = [
     ("embed", "list_distinct", "distinct[k] = -1", "distinct[k] = 0", OPS, "embed_grad"),
     ("embed", "sum_shared", "sum + dy[order[k] * d + i]", "dy[order[k] * d + i]", OPS,
      "embed_grad"),
-    ("first_token", "first_token", "sentence < s.live[1] ?", "true ?", OPS, "first_token"),
+    ("first_token", "first_token", "sentence < s.live[PR_LIVE_SENTENCES] ?", "true ?", OPS, "first_token"),
     ("first_token", "first_token_grad", "s.offset[sentence] == row", "s.offset[sentence] <= row",
      OPS, "first_token_grad"),
     ("gelu", "gelu", "x[i] * normal_distribution(x[i]);", "normal_distribution(x[i]);", OPS,
@@ -92,12 +93,11 @@ class Builder:
         done = subprocess.run(command, cwd=self.tests, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{shlex.join(map(str, command))}\n{done.stderr[-2000:]}"
 
-    def make(self, name, source, test, folder):
-        """The test's program with another source of ops/NAME.cu."""
-        changed, kernel = folder / f"{name}.cu", folder / f"{name}.o"
-        changed.write_text(source)
-        self.run([self.compiler, *self.flags, "-O1", "-w", "-x", "c++", "-c", changed, "-o",
-                  kernel])
+    def make(self, name, test, folder):
+        """The test's program with the ops/NAME.cu of a folder, and what else lies there."""
+        kernel = folder / f"{name}.o"
+        self.run([self.compiler, "-I", folder, *self.flags, "-O1", "-w", "-x", "c++", "-c",
+                  folder / "ops" / f"{name}.cu", "-o", kernel])
         link = shlex.split((self.tests / f"CMakeFiles/{test}_cuda.dir/link.txt").read_text())
         right = f"CMakeFiles/emulated_kernels.dir/__/ops/{name}.cu.o"
         assert right in link, f"{test}_cuda has no {right}"
@@ -108,17 +108,32 @@ class Builder:
         return program
 
 
+def break_source(root, folder, name, kernel, old, new):
+    """Puts ops/NAME.cu into the folder with a change, or with its header changed; whether it could."""
+    source = (root / "ops" / f"{name}.cu").read_text()
+    header = root / "ops" / f"{name}.cuh"
+    shared = header.read_text() if header.exists() else ""
+    start = re.search(rf"\b{kernel}\(", source)
+    at = source.find(old, start.start()) if start else -1
+    if start and at < 0 and old in shared:
+        (folder / "ops" / header.name).write_text(shared.replace(old, new, 1))
+    elif at >= 0:
+        source = source[:at] + new + source[at + len(old):]
+    else:
+        return False
+    (folder / "ops" / f"{name}.cu").write_text(source)
+    return True
+
+
 def try_mutation(builder, mutation):
     """An empty text where the test fails, as it must."""
     name, kernel, old, new, test, op = mutation
-    source = (builder.root / "ops" / f"{name}.cu").read_text()
-    start = re.search(rf"\b{kernel}\(", source)
-    at = source.find(old, start.start()) if start else -1
-    if at < 0:
-        return f"ops/{name}.cu: {kernel} has no '{old}'"
-    with tempfile.TemporaryDirectory() as folder:
-        program = builder.make(name, source[:at] + new + source[at + len(old):], test,
-                               pathlib.Path(folder))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        (folder / "ops").mkdir()
+        if not break_source(builder.root, folder, name, kernel, old, new):
+            return f"ops/{name}.cu: {kernel} has no '{old}'"
+        program = builder.make(name, test, folder)
         try:
             done = subprocess.run([program, *([op] if op else [])], capture_output=True,
                                   timeout=TIMEOUT, check=False)
