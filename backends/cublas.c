@@ -44,6 +44,7 @@ pr_status pr_cublas_open(pr_cublas *blas, pr_error *err) {
 void pr_cublas_close(pr_cublas *blas) {
     if (blas->handle) blas->destroy(blas->handle);
     if (blas->library) pr_cublas_library_close(blas->library);
+    pr_cublas_choices_free(blas->choices);
     *blas = (pr_cublas){0};
 }
 
@@ -111,31 +112,43 @@ static cublasStatus_t describe_preference(const pr_cublas *blas, description *d)
                                 &reductions, sizeof reductions);
 }
 
-static cublasStatus_t multiply(const pr_cublas *blas, cudaStream_t stream, const pr_gemm *g,
-                               const description *d, const void *const factors[2],
-                               void *workspace) {
+/* Asks for an algorithm, and keeps what it is told. */
+static cublasStatus_t choose(pr_cublas *blas, const pr_cublas_key *key, description *d) {
     cublasLtMatmulHeuristicResult_t found;
     int n = 0;
-    cublasStatus_t s = blas->heuristic(blas->handle, d->product, d->b, d->a, d->c, d->c,
-                                       d->preference, 1, &found, &n);
+    cublasStatus_t s = describe_preference(blas, d);
+    if (s) return s;
+    s = blas->heuristic(blas->handle, d->product, d->b, d->a, d->c, d->c, d->preference, 1, &found,
+                        &n);
     if (s) return s;
     if (!n) return CUBLAS_STATUS_NOT_SUPPORTED;
-    const float beta = g->onto ? 1.0f : 0.0f;
-    return blas->matmul(blas->handle, d->product, &g->alpha, factors[1], d->b, factors[0], d->a,
-                        &beta, g->onto ? g->onto : g->c, d->c, g->c, d->c, &found.algo, workspace,
-                        PR_CUBLAS_WORKSPACE, stream);
+    return pr_cublas_choose(&blas->choices, key, &found.algo) ? CUBLAS_STATUS_SUCCESS
+                                                              : CUBLAS_STATUS_ALLOC_FAILED;
 }
 
-pr_status pr_cublas_run(const pr_cublas *blas, cudaStream_t stream, const pr_gemm *g,
-                        pr_cublas_kind kind, const void *const factors[2], void *workspace,
-                        pr_error *err) {
+static cublasStatus_t multiply(pr_cublas *blas, cudaStream_t stream, const pr_gemm *g,
+                               pr_cublas_kind kind, description *d, const void *const factors[2],
+                               void *workspace) {
+    const pr_cublas_key key = {g->m,           g->n,           g->k,           (int32_t)kind,
+                               g->transpose_a, g->transpose_b, g->bias != NULL};
+    cublasStatus_t s = CUBLAS_STATUS_SUCCESS;
+    if (!pr_cublas_chosen(blas->choices, &key)) s = choose(blas, &key, d);
+    if (s) return s;
+    const float beta = g->onto ? 1.0f : 0.0f;
+    return blas->matmul(blas->handle, d->product, &g->alpha, factors[1], d->b, factors[0], d->a,
+                        &beta, g->onto ? g->onto : g->c, d->c, g->c, d->c,
+                        pr_cublas_chosen(blas->choices, &key), workspace, PR_CUBLAS_WORKSPACE,
+                        stream);
+}
+
+pr_status pr_cublas_run(pr_cublas *blas, cudaStream_t stream, const pr_gemm *g, pr_cublas_kind kind,
+                        const void *const factors[2], void *workspace, pr_error *err) {
     description d = {0};
     cudaDataType_t type = kind == PR_CUBLAS_BF16 ? CUDA_R_16BF : CUDA_R_32F;
     if (!g->m || !g->n) return PR_OK;
     cublasStatus_t s = describe_matrices(blas, g, type, &d);
     if (!s) s = describe_product(blas, g, kind, &d);
-    if (!s) s = describe_preference(blas, &d);
-    if (!s) s = multiply(blas, stream, g, &d, factors, workspace);
+    if (!s) s = multiply(blas, stream, g, kind, &d, factors, workspace);
     forget(blas, &d);
     if (!s) return PR_OK;
     return pr_fail(err, PR_DEVICE, "a product of (%lld, %lld) by (%lld, %lld): cuBLASLt: %s",

@@ -11,6 +11,8 @@
 extern "C" {
 #endif
 
+typedef struct pr_cublas_choices pr_cublas_choices;
+
 /* The functions that are used, as the library has them. */
 typedef struct pr_cublas {
     void *library;
@@ -28,6 +30,7 @@ typedef struct pr_cublas {
     __typeof__(cublasLtMatmulPreferenceSetAttribute) *preference_set;
     __typeof__(cublasLtMatmulAlgoGetHeuristic) *heuristic;
     __typeof__(cublasLtGetStatusString) *status_string;
+    pr_cublas_choices *choices; /* of algorithms, so far */
 } pr_cublas;
 
 /* Finds the library and opens it for the GPU that is set. PR_DEVICE where it is not there. */
@@ -40,10 +43,28 @@ typedef enum pr_cublas_kind { PR_CUBLAS_F32, PR_CUBLAS_TF32, PR_CUBLAS_BF16 } pr
 enum { PR_CUBLAS_WORKSPACE = 4 << 20 }; /* bytes that every product is given */
 
 /* c = alpha op(a) op(b) + bias + onto, all on the device (gemm.h); factors: a and b as they are
- * kept, which `kind` says, in the place of the product's own a and b. Put into the stream. */
-pr_status pr_cublas_run(const pr_cublas *blas, cudaStream_t stream, const pr_gemm *product,
+ * kept, which `kind` says, in the place of the product's own a and b. Put into the stream. A
+ * product that is recorded is one that was run before: which algorithm it gets is not asked then.
+ */
+pr_status pr_cublas_run(pr_cublas *blas, cudaStream_t stream, const pr_gemm *product,
                         pr_cublas_kind kind, const void *const factors[2], void *workspace,
                         pr_error *err);
+
+/* ---- which algorithms it chose ---- */
+
+/* All that the choice depends on, with no byte unset. */
+typedef struct pr_cublas_key {
+    int64_t m, n, k;
+    int32_t kind, transpose_a, transpose_b, biased;
+} pr_cublas_key;
+
+/* The one that was chosen for such products before; NULL if none was. */
+const cublasLtMatmulAlgo_t *pr_cublas_chosen(const pr_cublas_choices *choices,
+                                             const pr_cublas_key *key);
+/* Keeps it in *choices, which may be NULL before; false where there is no memory. */
+bool pr_cublas_choose(pr_cublas_choices **choices, const pr_cublas_key *key,
+                      const cublasLtMatmulAlgo_t *algorithm);
+void pr_cublas_choices_free(pr_cublas_choices *choices);
 
 /* ---- where the library comes from ---- */
 

@@ -1,5 +1,5 @@
 /* The CUDA backend: the memory of one NVIDIA GPU, one stream of work on it, and cuBLASLt for its
- * products. A plan's run is recorded as a CUDA graph when a number of tokens is met first, and
+ * products. A plan's run is recorded as a CUDA graph when a number of tokens is met again, and
  * repeated with one call; nothing waits for the GPU but what reads a result.
  *
  * Built where CMake finds the CUDA toolkit (PR_CUDA). cuBLASLt is looked for at run time, by

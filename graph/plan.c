@@ -304,6 +304,7 @@ void pr_plan_free(pr_plan *plan) {
     if (!plan) return;
     pr_plan_forget_recordings(plan);
     pr_free(plan->recording);
+    pr_free(plan->met);
     pr_free((void *)plan->calls);
     pr_free(plan->value);
     pr_free(plan->step);

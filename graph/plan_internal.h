@@ -60,6 +60,7 @@ struct pr_plan {
     int32_t n_blocks;
     const pr_call **calls; /* (n_steps): scratch for kernels of many calls */
     void **recording;      /* (n_recordings): by tokens over the backend's step; NULL: not yet */
+    bool *met;             /* (n_recordings): whether a run of so many tokens was made */
     size_t n_recordings;
     char *text; /* all names, one after the other */
     char *arena;
@@ -100,7 +101,9 @@ pr_status pr_plan_run_steps(pr_plan *plan, pr_error *err);
 /* Room for recordings, where the backend records. */
 pr_status pr_plan_make_recordings(pr_plan *plan, pr_error *err);
 void pr_plan_forget_recordings(pr_plan *plan);
-/* As pr_plan_run_steps, by a recording that is made when as many tokens are met first. */
+/* As pr_plan_run_steps, by a recording that is made when as many tokens are met again. The first
+ * run of them is made step by step: there backends look for what they need, as they may not while
+ * they record. */
 pr_status pr_plan_replay(pr_plan *plan, pr_error *err);
 
 #ifdef __cplusplus

@@ -5,7 +5,10 @@ pr_status pr_plan_make_recordings(pr_plan *plan, pr_error *err) {
     if (!plan->backend->record) return PR_OK;
     size_t n = (size_t)(plan->capacity.tokens / plan->backend->token_step) + 2;
     plan->recording = pr_alloc(n, sizeof *plan->recording);
-    if (!plan->recording) return pr_fail_memory(err, "a plan", n * sizeof *plan->recording);
+    plan->met = pr_alloc(n, sizeof *plan->met);
+    if (!plan->recording || !plan->met) {
+        return pr_fail_memory(err, "a plan", n * sizeof *plan->recording);
+    }
     plan->n_recordings = n;
     return PR_OK;
 }
@@ -33,6 +36,11 @@ pr_status pr_plan_replay(pr_plan *plan, pr_error *err) {
     int64_t step = plan->backend->token_step;
     size_t i = (size_t)((plan->bound.tokens + step - 1) / step);
     pr_status status = PR_OK;
+    if (!plan->met[i]) {
+        status = pr_plan_run_steps(plan, err);
+        plan->met[i] = status == PR_OK;
+        return status;
+    }
     if (!plan->recording[i]) status = record(plan, &plan->recording[i], err);
     if (status != PR_OK) return status;
     return plan->backend->replay(plan->backend, plan->recording[i], err);

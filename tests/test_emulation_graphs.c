@@ -11,6 +11,8 @@ static void begin_scene(unsigned flags) {
     ok(cudaMallocHost((void **)&in, sizeof *in));
     ok(cudaMallocHost((void **)&out, sizeof *out));
     *out = -1;
+    ok(launch_increment(device, stream)); /* loads it */
+    ok(cudaStreamSynchronize(stream));
 }
 
 static void end_scene(void) {
@@ -153,6 +155,21 @@ static void the_default_stream_spoils(void **state) {
     end_scene();
 }
 
+/* Drivers before 12.3 load no kernel in a capture. */
+static void kernels_are_loaded_before(void **state) {
+    (void)state;
+    cudaGraph_t graph;
+    begin_scene(cudaStreamNonBlocking);
+    float *sums = device_memory(64 * sizeof *sums);
+    ok(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    ok(launch_increment(device, stream));
+    refused(launch_scale(sums, sums, 2.0, 64, stream), cudaErrorStreamCaptureUnsupported);
+    says(emulation_message(), "the first launch of scale is not permitted while a stream is");
+    refused(cudaStreamEndCapture(stream, &graph), cudaErrorStreamCaptureInvalidated);
+    ok(cudaFree(sums));
+    end_scene();
+}
+
 static void captures_begin_and_end(void **state) {
     (void)state;
     cudaGraph_t graph;
@@ -174,7 +191,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(graphs_replay),          cmocka_unit_test(instances_may_go_early),
         cmocka_unit_test(captures_forbid),        cmocka_unit_test(the_default_stream_spoils),
-        cmocka_unit_test(captures_begin_and_end),
+        cmocka_unit_test(captures_begin_and_end), cmocka_unit_test(kernels_are_loaded_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

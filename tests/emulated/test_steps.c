@@ -14,7 +14,7 @@ static void a_step_allocates_nothing_and_launches_once(void **state) {
         const scene_options o = scene_default(PR_BERT, methods[m]);
         scene s;
         scene_open(&s, &o, toy_data(ROWS, 3));
-        scene_steps(&s, BATCHES); /* every number of tokens is met, and recorded */
+        scene_steps(&s, 2 * BATCHES); /* every number of tokens is met, and recorded */
         for (size_t i = 0; i < BATCHES; i++) {
             pr_feed feeds[PR_BERT_FEEDS];
             pr_error err = {0};
@@ -40,19 +40,20 @@ static void a_step_allocates_nothing_and_launches_once(void **state) {
     }
 }
 
-/* Runs of nearly the same size share a recording. */
+/* Runs of nearly the same size share a recording, which all but the first two repeat. */
 static void recordings_are_few(void **state) {
     (void)state;
+    enum { STEPS = 3 * BATCHES };
     const scene_options o = scene_default(PR_DISTILBERT, "full");
     scene s;
     scene_open(&s, &o, toy_data(ROWS, 3));
     emulation_mark();
-    scene_steps(&s, 2 * BATCHES);
+    scene_steps(&s, STEPS);
     emulation_counts c = emulation_counted();
-    assert_int_equal(c.graph_launches, 2 * BATCHES);
-    int64_t tokens = pr_trainer_capacity(s.trainer).tokens;
-    long per_run = c.kernels / (2 * BATCHES);
-    assert_true(c.launches > 0 && c.launches <= per_run * (tokens / 64 + 1));
+    long sizes = (long)(pr_trainer_capacity(s.trainer).tokens / 64) + 1;
+    long per_run = c.kernels / STEPS;
+    assert_in_range(c.graph_launches, STEPS - sizes, STEPS - 1);
+    assert_in_range(c.launches, 2 * per_run, 2 * per_run * sizes);
     scene_close(&s);
 }
 

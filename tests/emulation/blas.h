@@ -36,6 +36,7 @@ typedef struct blas_preference {
 typedef struct blas_algorithm {
     uint64_t magic, rows, columns, inner;
     uint32_t types;        /* of A and D */
+    uint32_t operation;    /* how they are multiplied */
     uint16_t alignment[4]; /* of A, B, C, D */
     uint64_t workspace;    /* bytes */
 } blas_algorithm;

@@ -45,6 +45,10 @@ void emulation_record(emulation_capture *capture, emulation_task task, const voi
     append(&capture->graph->head, &capture->graph->tail, emulation_work_new(task, context, bytes));
 }
 
+bool emulation_capturing(void) {
+    return captures != NULL;
+}
+
 static cudaError_t refuse(const char *function) {
     return emulation_refuse(cudaErrorStreamCaptureUnsupported,
                             "%s is not permitted while a stream is being captured", function);

@@ -101,6 +101,7 @@ void emulation_forget_kernels(void);
 /* graph.c */
 void emulation_record(struct emulation_capture *capture, emulation_task task, const void *context,
                       size_t bytes);
+bool emulation_capturing(void); /* any stream */
 /* The error of a call that no capture in global mode allows; it spoils the captures there are. */
 cudaError_t emulation_uncapturable(const char *function);
 /* The same of a call on a stream, and of work given to the default stream. */

@@ -3,6 +3,7 @@
 
 #include "tests/emulation/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { MOST_THREADS = 1024, MOST_GRID_YZ = 65535, MOST_KERNELS = 256, NAME_BYTES = 256 };
@@ -13,6 +14,9 @@ static struct {
     int bytes;
 } granted[MOST_KERNELS];
 static int n_granted;
+/* Those that were launched: they are on the device. */
+static const void *loaded[MOST_KERNELS];
+static int n_loaded;
 static char last_kernel[NAME_BYTES];
 
 const char *emulation_last_kernel(void) {
@@ -20,7 +24,7 @@ const char *emulation_last_kernel(void) {
 }
 
 void emulation_forget_kernels(void) {
-    n_granted = 0;
+    n_granted = n_loaded = 0;
     last_kernel[0] = '\0';
 }
 
@@ -89,6 +93,24 @@ static cudaError_t check_pointers(const emulation_launch *l) {
     return cudaSuccess;
 }
 
+/* A kernel is loaded when it is launched first, which drivers before 12.3 do not do in a capture.
+ */
+static cudaError_t load(const emulation_launch *l) {
+    int i = 0;
+    while (i < n_loaded && loaded[i] != l->kernel)
+        i++;
+    if (i < n_loaded) return cudaSuccess;
+    struct CUstream_st *stream = emulation_stream(l->stream);
+    if (stream && *emulation_capture_of(stream)) {
+        char what[NAME_BYTES + 32];
+        snprintf(what, sizeof what, "the first launch of %s", last_kernel);
+        return emulation_uncapturable_on(stream, what);
+    }
+    if (i == MOST_KERNELS) return cudaErrorNotSupported;
+    loaded[n_loaded++] = l->kernel;
+    return cudaSuccess;
+}
+
 static void run(void *context) {
     const emulation_grid *grid = context;
     cudaError_t wanted = (cudaError_t)emulation_wanted("kernel");
@@ -124,6 +146,7 @@ static cudaError_t launch(const emulation_launch *l) {
     strncpy(last_kernel, name, NAME_BYTES - 1);
     cudaError_t error = check_shape(l);
     if (!error) error = check_pointers(l);
+    if (!error) error = load(l);
     if (!error) error = queue(l);
     if (!error) emulation_counter()->launches++;
     return error;

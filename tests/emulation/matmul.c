@@ -101,12 +101,19 @@ static cublasStatus_t describe(blas_product *p, cublasLtHandle_t handle,
     return status ? status : check_shapes(p);
 }
 
+static uint32_t operation_of(const blas_product *p) {
+    const blas_operation *o = &p->operation;
+    bool a = o->transposed_a != CUBLAS_OP_N, b = o->transposed_b != CUBLAS_OP_N;
+    return (uint32_t)o->compute << 16 | o->epilogue << 2 | (uint32_t)b << 1 | (uint32_t)a;
+}
+
 static blas_algorithm algorithm_for(const blas_product *p, const blas_preference *preference) {
     blas_algorithm made = {.magic = MAGIC,
                            .rows = p->rows,
                            .columns = p->columns,
                            .inner = p->inner,
-                           .types = p->layout[BLAS_A].type << 16 | p->layout[BLAS_D].type};
+                           .types = p->layout[BLAS_A].type << 16 | p->layout[BLAS_D].type,
+                           .operation = operation_of(p)};
     for (int i = 0; i < BLAS_MATRICES; i++)
         made.alignment[i] = (uint16_t)preference->alignment[i];
     made.workspace = preference->workspace >= WORKSPACE_BYTES ? WORKSPACE_BYTES : 0;
@@ -126,6 +133,11 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle,
     if (status) return status;
     if (!found || !results || !preference || wanted < 1) return CUBLAS_STATUS_INVALID_VALUE;
     *found = 0;
+    if (emulation_capturing()) { /* as from CUDA 13.3 on */
+        emulation_refuse(cudaErrorStreamCaptureUnsupported,
+                         "no algorithm is chosen while a stream is being captured");
+        return CUBLAS_STATUS_INTERNAL_ERROR;
+    }
     status = describe(&p, handle, operation, layouts);
     if (status) return status;
     blas_preference preferred;
@@ -174,7 +186,8 @@ static cublasStatus_t check_algorithm(blas_product *p, const blas_algorithm *cho
                                       void *workspace, size_t workspace_bytes) {
     if (chosen->magic != MAGIC) return INVALID("no algorithm that was chosen");
     if (chosen->rows != p->rows || chosen->columns != p->columns || chosen->inner != p->inner ||
-        chosen->types != (p->layout[BLAS_A].type << 16 | p->layout[BLAS_D].type))
+        chosen->types != (p->layout[BLAS_A].type << 16 | p->layout[BLAS_D].type) ||
+        chosen->operation != operation_of(p))
         return INVALID("the algorithm was chosen for another product");
     if (chosen->workspace > workspace_bytes)
         return INVALID("a workspace of %zu bytes; the algorithm asks for %llu", workspace_bytes,
