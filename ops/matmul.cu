@@ -12,8 +12,7 @@ static __global__ void round_to_bf16(const float *x, __nv_bfloat16 *y, int64_t n
     if (i < n) y[i] = __float2bfloat16_rn(x[i]);
 }
 
-/* bias (columns) + onto (n / columns, columns), either of which may be NULL: a product whose
- * factors have nothing to sum. y may be onto. */
+/* bias (columns) + onto (n / columns, columns), either of which may be NULL. y may be onto. */
 static __global__ void add_addends(const float *bias, const float *onto, float *y, int64_t columns,
                                    int64_t n) {
     int64_t i = pr_element();
@@ -56,6 +55,13 @@ static pr_status in_bf16(const pr_call *c, int k, char **room, const void **fact
                               rounded);
 }
 
+/* Whether what is added has to be laid there beforehand: cuBLASLt takes no factors without anything
+ * to sum, and has refused a bias beside one of a single row or column. */
+static bool adds_first(const pr_gemm *g) {
+    bool lone = g->m == 1 || g->n == 1 || g->k == 1;
+    return !g->k || (g->bias && lone);
+}
+
 extern "C" pr_status pr_matmul_cuda(const pr_call *c) {
     bool ta = (c->attr.i[0] & PR_TRANSPOSE_A) != 0, tb = (c->attr.i[0] & PR_TRANSPOSE_B) != 0;
     pr_gemm product = {};
@@ -68,9 +74,12 @@ extern "C" pr_status pr_matmul_cuda(const pr_call *c) {
     product.alpha = c->attr.f[0];
     product.transpose_a = ta;
     product.transpose_b = tb;
-    if (!product.k) { /* cuBLASLt takes no such factors */
-        return pr_launch_elements(c, add_addends, product.m * product.n, product.bias, product.onto,
-                                  product.c, product.n);
+    if (adds_first(&product)) {
+        pr_status status = pr_launch_elements(c, add_addends, product.m * product.n, product.bias,
+                                              product.onto, product.c, product.n);
+        if (status != PR_OK || !product.k) return status;
+        product.bias = NULL;
+        product.onto = product.c;
     }
     const void *factors[2] = {c->in[A].data, c->in[B].data};
     pr_cublas_kind kind = kind_of(c);

@@ -101,6 +101,14 @@ static cublasStatus_t describe(blas_product *p, cublasLtHandle_t handle,
     return status ? status : check_shapes(p);
 }
 
+/* The library has refused these for years (PyTorch's addmm passes them by). */
+static cublasStatus_t check_bias(const blas_product *p) {
+    bool lone = p->rows == 1 || p->columns == 1 || p->inner == 1;
+    if (p->operation.epilogue == CUBLASLT_EPILOGUE_BIAS && lone)
+        return INVALID("a bias with a matrix of one row or column");
+    return CUBLAS_STATUS_SUCCESS;
+}
+
 static uint32_t operation_of(const blas_product *p) {
     const blas_operation *o = &p->operation;
     bool a = o->transposed_a != CUBLAS_OP_N, b = o->transposed_b != CUBLAS_OP_N;
@@ -139,6 +147,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle,
         return CUBLAS_STATUS_INTERNAL_ERROR;
     }
     status = describe(&p, handle, operation, layouts);
+    if (!status) status = check_bias(&p);
     if (status) return status;
     blas_preference preferred;
     memcpy(&preferred, preference, sizeof preferred);
