@@ -7,7 +7,8 @@
 void *pr_cublas_library_open(pr_error *err) {
     char name[32];
     snprintf(name, sizeof name, "libcublasLt.so.%d", CUBLAS_VER_MAJOR);
-    void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    /* Once it is there it stays: its kernels are the GPU's to let go of, at the program's end. */
+    void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library) {
         pr_fail(err, PR_DEVICE, "cuBLASLt is missing: %s", dlerror());
     }
