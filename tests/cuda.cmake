@@ -50,8 +50,10 @@ foreach(program finetune evaluate predict inspect compare convert)
     RUNTIME_OUTPUT_DIRECTORY ${EMULATED_PROGRAMS} EXPORT_COMPILE_COMMANDS OFF)
   target_link_libraries(emulated_${program} PRIVATE primer_emulated primer_tools)
 endforeach()
-add_test(NAME check_cuda
-  COMMAND ${PR_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/check_cuda.py ${EMULATED_PROGRAMS})
+foreach(check cuda gpu)
+  add_test(NAME check_${check} COMMAND ${PR_PYTHON}
+    ${CMAKE_CURRENT_SOURCE_DIR}/check_${check}.py ${EMULATED_PROGRAMS})
+endforeach()
 # The kernels broken on purpose, each once.
 if(NOT PR_SANITIZE)
   add_test(NAME check_mutations COMMAND ${PR_PYTHON}

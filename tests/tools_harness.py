@@ -15,13 +15,12 @@ import tempfile
 import termios
 import traceback
 
+MISSING = ("run tests/run, which prepares a Python with gguf, numpy and safetensors in build/venv, "
+           "or give one to CMake with -DPR_PYTHON=...")
 try:
-    import gguf
     import numpy as np
-    import safetensors  # noqa: F401  so that a Python without it is told here
 except ImportError as fault:
-    sys.exit(f"{fault}: run tests/run, which prepares a Python with gguf, numpy and safetensors "
-             "in build/venv, or give one to CMake with -DPR_PYTHON=...")
+    sys.exit(f"{fault}: {MISSING}")
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = ["the", "cat", "dog", "mat", "is", "very", "good", "bad", "sat", "on"]
@@ -37,6 +36,13 @@ TIMEOUT = 120
 # BLAS starts no threads of its own: a signal then meets the one that a run of one thread has. A GPU,
 # where there is one, stays out of sight of programs that are tested on the processor.
 ENVIRONMENT = dict(os.environ, OPENBLAS_NUM_THREADS="1", LC_ALL="C", CUDA_VISIBLE_DEVICES="")
+
+
+def show_gpus():
+    """GPUs as whoever runs the script sees them: what it checks is for them."""
+    del ENVIRONMENT["CUDA_VISIBLE_DEVICES"]
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        ENVIRONMENT["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]
 
 
 class Tools:
@@ -148,13 +154,21 @@ def make_rows(n, seed):
     return rows
 
 
+def reader_of(path):
+    try:
+        import gguf
+    except ImportError as fault:
+        sys.exit(f"{fault}: {MISSING}")
+    return gguf.GGUFReader(path)
+
+
 def read_tensors(path):
     """The tensors of a model file as PyPI's gguf reads them, in PyTorch's order of dimensions."""
-    return {t.name: t.data.reshape(t.shape[::-1]) for t in gguf.GGUFReader(path).tensors}
+    return {t.name: t.data.reshape(t.shape[::-1]) for t in reader_of(path).tensors}
 
 
 def read_keys(path):
-    return {name: field.contents() for name, field in gguf.GGUFReader(path).fields.items()}
+    return {name: field.contents() for name, field in reader_of(path).fields.items()}
 
 
 def same_tensors(a, b):
