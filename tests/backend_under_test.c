@@ -3,8 +3,10 @@
 #include "backends/cpu.h"
 #include "backends/cuda.h"
 #include "graph/memory.h"
-#include "tests/emulation/emulation.h"
 #include "tests/test.h"
+#ifdef TEST_EMULATED
+#include "tests/emulation/emulation.h"
+#endif
 
 static void **copy;
 static size_t n_copies, capacity;
@@ -29,7 +31,9 @@ const void *test_host(pr_backend *backend, const void *block, size_t bytes) {
 pr_backend *test_backend_new(int threads, pr_error *err) {
 #ifdef TEST_CUDA
     (void)threads;
+#ifdef TEST_EMULATED
     emulation_run_early(1); /* what runs early opens and closes all memory, which takes time */
+#endif
     return pr_cuda_new(0, err);
 #else
     return pr_cpu_new(threads, err);

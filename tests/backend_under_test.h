@@ -1,5 +1,6 @@
-/* The backend that a test runs on: a test that asks for it here is built once for each, the CUDA
- * one over the emulation of a GPU (tests/emulation). */
+/* The backend that a test runs on: a test that asks for it here is built once for each. With
+ * TEST_CUDA it is a GPU: with TEST_EMULATED the emulation of one (tests/emulation), without a real
+ * one (tests/device). */
 #ifndef PR_BACKEND_UNDER_TEST_H
 #define PR_BACKEND_UNDER_TEST_H
 

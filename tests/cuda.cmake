@@ -21,7 +21,7 @@ target_link_libraries(primer_emulated INTERFACE
   $<TARGET_OBJECTS:emulated_c> $<TARGET_OBJECTS:emulated_kernels> primer_emulation primer)
 
 add_library(backend_under_test_cuda OBJECT backend_under_test.c)
-target_compile_definitions(backend_under_test_cuda PRIVATE TEST_CUDA)
+target_compile_definitions(backend_under_test_cuda PRIVATE TEST_CUDA TEST_EMULATED)
 target_link_libraries(backend_under_test_cuda PRIVATE primer_flags)
 
 foreach(name ${CUDA_COLUMN})
@@ -54,8 +54,11 @@ foreach(check cuda gpu)
   add_test(NAME check_${check} COMMAND ${PR_PYTHON}
     ${CMAKE_CURRENT_SOURCE_DIR}/check_${check}.py ${EMULATED_PROGRAMS})
 endforeach()
-# The kernels broken on purpose, each once.
 if(NOT PR_SANITIZE)
+  # The script that runs them on a real GPU.
+  add_test(NAME check_device
+    COMMAND ${PR_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/check_device.py ${EMULATED_PROGRAMS})
+  # The kernels broken on purpose, each once.
   add_test(NAME check_mutations COMMAND ${PR_PYTHON}
     ${CMAKE_CURRENT_SOURCE_DIR}/check_mutations.py ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
   set_tests_properties(check_mutations PROPERTIES PROCESSORS 2) # it runs in parallel itself
