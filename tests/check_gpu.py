@@ -71,6 +71,23 @@ def check_resume(tools):
     assert tools.read("cuda.gguf") == expected
 
 
+def check_memory(tools):
+    """The JSON line tells of the GPU's memory, whose most holds all that was planned; a line of the
+    processor does not."""
+    tools.make_model()
+    keys = {"device_peak_bytes", "device_beside_bytes"}
+    for backend in "cpu", "cuda":
+        out, _ = tools.tune("model.gguf", *tools.make_data(), *RUN, "--backend", backend,
+                            "--quiet", "--json")
+        trained = json.loads(out)
+        out, _ = tools.run("evaluate", "model-tuned.gguf", "--dev-file", "dev.tsv", "--text",
+                           "sentence", "--label", "label", "--backend", backend, "--json")
+        for line in trained, json.loads(out):
+            assert keys & line.keys() == (keys if backend == "cuda" else set()), line
+            if backend == "cuda":
+                assert line["planned_bytes"] <= line["device_peak_bytes"] < 1 << 30, line
+
+
 def check_answers(tools):
     """The processor's labels and scores, and its probabilities to rounding."""
     tools.make_model()

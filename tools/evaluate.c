@@ -74,7 +74,7 @@ static void print_scores(const settings *s, const data_sets *sets, const finding
 }
 
 static pr_status print_json(const settings *s, const data_sets *sets, const findings *found,
-                            pr_error *err) {
+                            const pr_backend *backend, pr_error *err) {
     const pr_dataset *data = sets->dev;
     json_t *o = json_object();
     json_object_set_new(o, "data", json_string(data_name(&s->data)));
@@ -84,6 +84,7 @@ static pr_status print_json(const settings *s, const data_sets *sets, const find
     report_scores_json(o, &found->scores);
     json_object_set_new(o, "seconds", json_real(found->seconds));
     timing_json(&found->timing, o);
+    timing_device_json(backend, o);
     bool good =
         !s->profile || json_object_set_new(o, "profile", profile_json(&found->profile)) == 0;
     good = report_print_json(o, stdout) && good;
@@ -103,7 +104,7 @@ static pr_status evaluate_model(const settings *s, pr_model *model, pr_backend *
     status = score(s, model, backend, sets.dev, found, err);
     found->seconds = progress_now() - start;
     if (status == PR_OK && s->json) {
-        status = print_json(s, &sets, found, err);
+        status = print_json(s, &sets, found, backend, err);
     } else if (status == PR_OK) {
         print_scores(s, &sets, found);
     }

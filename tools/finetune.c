@@ -286,7 +286,8 @@ static bool print_summary(const session *e) {
     report_summary summary = {.method = s->method_name,
                               .rank = s->method_options.size,
                               .prime = s->method_options.prime,
-                              .seed = (uint64_t)s->seed};
+                              .seed = (uint64_t)s->seed,
+                              .backend = e->backend};
     pr_store_totals(e->model->store, &summary.total, &summary.trained);
     if (e->trained) summary.trained = e->trained;
     if (s->profile) summary.profile = profile_json(&e->profile);

@@ -103,6 +103,7 @@ bool report_json(const report *r, const report_summary *s, FILE *out) {
     json_object_set_new(o, "total", number_count(s->total));
     json_object_set_new(o, "trained", number_count(s->trained));
     timing_json(&r->timing, o);
+    timing_device_json(s->backend, o);
     json_object_set(o, "epochs", r->epochs);
     if (s->profile) json_object_set_new(o, "profile", s->profile);
     return report_print_json(o, out);

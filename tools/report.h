@@ -56,6 +56,7 @@ typedef struct report_summary {
     int32_t rank, prime;
     uint64_t seed;
     size_t total, trained; /* parameters; trained at the start */
+    const pr_backend *backend;
     json_t *profile;       /* report_json's to free; NULL: none */
 } report_summary;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "backends/cuda.h"
 #include "graph/memory.h"
 #include "tools/numbers.h"
 #include "tools/progress.h"
@@ -75,7 +76,7 @@ void timing_json(const timing *t, json_t *object) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     json_object_set_new(object, "steps", number_count(t->steps));
-    json_object_set_new(object, "median_step_s", number_rounded(middle, 4));
+    json_object_set_new(object, "median_step_s", number_rounded(middle, 6));
     json_object_set_new(object, "real_tokens_per_s", number_rounded(rate, 1));
     json_object_set_new(object, "mean_tokens", number_rounded(mean, 1));
     json_object_set_new(object, "mean_flops", number_rounded(t->flops / steps, 0));
@@ -87,4 +88,11 @@ void timing_json(const timing *t, json_t *object) {
                         number_rounded((double)usage.ru_maxrss * 1024 / 1e9, 3));
     json_object_set_new(object, "first_step_s", number_rounded(t->first_step, 3));
     json_object_set_new(object, "wall_s", number_rounded(progress_now() - t->started, 1));
+}
+
+void timing_device_json(const pr_backend *backend, json_t *object) {
+    if (backend->kind != PR_CUDA) return;
+    pr_cuda_memory m = pr_cuda_memory_of(backend);
+    json_object_set_new(object, "device_peak_bytes", number_count(m.peak));
+    json_object_set_new(object, "device_beside_bytes", number_count(m.beside));
 }

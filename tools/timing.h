@@ -26,6 +26,9 @@ void timing_begin(timing *t, bool kept);
 void timing_step(timing *t, const pr_step_report *step);
 /* Speed, work, memory and time so far, as keys of the object. */
 void timing_json(const timing *t, json_t *object);
+/* A GPU's memory, as further keys: the most that was allocated, and what CUDA and other programs
+ * take beside it. Nothing of the processor. */
+void timing_device_json(const pr_backend *backend, json_t *object);
 void timing_free(timing *t);
 
 #endif
