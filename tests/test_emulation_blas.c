@@ -353,6 +353,34 @@ static void algorithms_serve_what_they_were_chosen_for(void **state) {
     end_scene(&s);
 }
 
+/* As many as there are, whatever is asked for; each computes the product. */
+static void several_are_offered(void **state) {
+    (void)state;
+    enum { WANTED = 9 };
+    scene s = {.alpha = 1.0f};
+    cublasLtMatmulPreference_t preference;
+    cublasLtMatmulHeuristicResult_t result[WANTED];
+    int found = 0;
+    uint64_t most = 1 << 20;
+    begin_scene(&s);
+    char *workspace = device_memory(most);
+    blas_ok(cublasLtMatmulPreferenceCreate(&preference));
+    blas_ok(cublasLtMatmulPreferenceSetAttribute(
+        preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most));
+    blas_ok(cublasLtMatmulAlgoGetHeuristic(s.handle, s.operation, s.layout[A], s.layout[B],
+                                           s.layout[C], s.layout[D], preference, WANTED, result,
+                                           &found));
+    assert_in_range(found, 2, WANTED - 1);
+    for (int i = 0; i < found; i++) {
+        assert_true(i == 0 || result[i].workspaceSize != result[i - 1].workspaceSize);
+        blas_ok(multiply(&s, &result[i].algo, workspace, result[i].workspaceSize));
+        check_product(&s);
+    }
+    ok(cudaFree(workspace));
+    blas_ok(cublasLtMatmulPreferenceDestroy(preference));
+    end_scene(&s);
+}
+
 static void failures_are_told(void **state) {
     (void)state;
     scene s = {.alpha = 1.0f};
@@ -376,6 +404,7 @@ int main(void) {
         cmocka_unit_test(products_wait),
         cmocka_unit_test(wrong_products_are_refused),
         cmocka_unit_test(algorithms_serve_what_they_were_chosen_for),
+        cmocka_unit_test(several_are_offered),
         cmocka_unit_test(failures_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

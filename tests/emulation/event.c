@@ -6,16 +6,18 @@
 struct CUevent_st {
     struct CUevent_st *next;
     unsigned flags;
+    uint64_t number; /* of all that were ever made: a later one may lie at the same address */
     uint64_t recorded, reached; /* how often it was put into a stream, and which of these was met */
     struct timespec at;
 };
 
 typedef struct mark {
     cudaEvent_t event;
-    uint64_t ticket;
+    uint64_t number, ticket;
 } mark;
 
 static struct CUevent_st *events;
+static uint64_t made;
 
 static struct CUevent_st *find(cudaEvent_t event) {
     struct CUevent_st *e = events;
@@ -24,16 +26,22 @@ static struct CUevent_st *find(cudaEvent_t event) {
     return e;
 }
 
+/* NULL where it is gone. */
+static struct CUevent_st *marked(const mark *m) {
+    struct CUevent_st *e = find(m->event);
+    return e && e->number == m->number ? e : NULL;
+}
+
 /* An event that is gone is waited for no more. */
 static bool is_reached(void *context) {
     const mark *m = context;
-    const struct CUevent_st *e = find(m->event);
+    const struct CUevent_st *e = marked(m);
     return !e || e->reached >= m->ticket;
 }
 
 static void reach(void *context) {
     const mark *m = context;
-    struct CUevent_st *e = find(m->event);
+    struct CUevent_st *e = marked(m);
     if (!e) return;
     e->reached = m->ticket;
     clock_gettime(CLOCK_MONOTONIC, &e->at);
@@ -48,6 +56,7 @@ static cudaError_t create(cudaEvent_t *event, unsigned flags) {
     if (!event || flags & ~known) return cudaErrorInvalidValue;
     struct CUevent_st *e = emulation_new(sizeof *e);
     e->flags = flags;
+    e->number = ++made;
     e->next = events;
     events = e;
     *event = e;
@@ -100,7 +109,7 @@ static cudaError_t record(cudaEvent_t event, cudaStream_t stream) {
     if (is_captured(stream)) {
         return emulation_refuse(cudaErrorNotSupported, "the emulation captures no events");
     }
-    mark m = {e, ++e->recorded};
+    mark m = {e, e->number, ++e->recorded};
     return emulation_queue(stream, (emulation_task){.run = reach}, &m, sizeof m);
 }
 
@@ -116,7 +125,7 @@ static cudaError_t wait_for(cudaStream_t stream, cudaEvent_t event) {
         return emulation_refuse(cudaErrorStreamCaptureIsolation,
                                 "the event is recorded outside of the capture");
     }
-    mark m = {e, e->recorded};
+    mark m = {e, e->number, e->recorded};
     return emulation_queue(stream, (emulation_task){.run = pass, .ready = is_reached}, &m,
                            sizeof m);
 }
@@ -131,7 +140,7 @@ static cudaError_t synchronise(cudaEvent_t event) {
     struct CUevent_st *e = find(event);
     if (!e) return cudaErrorInvalidResourceHandle;
     emulation_counter()->synchronisations++;
-    mark m = {e, e->recorded};
+    mark m = {e, e->number, e->recorded};
     emulation_run_until(is_reached, &m);
     return cudaSuccess;
 }

@@ -1,11 +1,12 @@
 /* cublasLtMatmul and the choice of its algorithm: what the real one refuses is refused. A chosen
  * algorithm serves for the shapes and alignments that it was chosen for, and asks for workspace
- * where it may, so that who gives it less is found out. */
+ * where it may, so that who gives it less is found out. Up to OFFERS are offered, which differ in
+ * their workspace alone. */
 #include "tests/emulation/blas.h"
 
 #include <string.h>
 
-enum { WORKSPACE_BYTES = 4096 };
+enum { WORKSPACE_BYTES = 4096, OFFERS = 3 };
 static const uint64_t MAGIC = 0x70726F6475637421u;
 static const char *const matrix_names[BLAS_MATRICES] = {"A", "B", "C", "D"};
 
@@ -115,7 +116,9 @@ static uint32_t operation_of(const blas_product *p) {
     return (uint32_t)o->compute << 16 | o->epilogue << 2 | (uint32_t)b << 1 | (uint32_t)a;
 }
 
-static blas_algorithm algorithm_for(const blas_product *p, const blas_preference *preference) {
+static blas_algorithm algorithm_for(const blas_product *p, const blas_preference *preference,
+                                    int offer) {
+    const uint64_t workspace = (uint64_t)(offer + 1) * WORKSPACE_BYTES;
     blas_algorithm made = {.magic = MAGIC,
                            .rows = p->rows,
                            .columns = p->columns,
@@ -124,7 +127,7 @@ static blas_algorithm algorithm_for(const blas_product *p, const blas_preference
                            .operation = operation_of(p)};
     for (int i = 0; i < BLAS_MATRICES; i++)
         made.alignment[i] = (uint16_t)preference->alignment[i];
-    made.workspace = preference->workspace >= WORKSPACE_BYTES ? WORKSPACE_BYTES : 0;
+    made.workspace = preference->workspace >= workspace ? workspace : 0;
     return made;
 }
 
@@ -151,12 +154,13 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle,
     if (status) return status;
     blas_preference preferred;
     memcpy(&preferred, preference, sizeof preferred);
-    blas_algorithm made = algorithm_for(&p, &preferred);
     memset(results, 0, (size_t)wanted * sizeof *results);
-    memcpy(&results[0].algo, &made, sizeof made);
-    results[0].workspaceSize = made.workspace;
-    results[0].wavesCount = 1.0f;
-    *found = 1;
+    for (; *found < wanted && *found < OFFERS; ++*found) {
+        blas_algorithm made = algorithm_for(&p, &preferred, *found);
+        memcpy(&results[*found].algo, &made, sizeof made);
+        results[*found].workspaceSize = made.workspace;
+        results[*found].wavesCount = 1.0f;
+    }
     return CUBLAS_STATUS_SUCCESS;
 }
 
