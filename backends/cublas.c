@@ -98,11 +98,12 @@ static cublasStatus_t describe_product(const pr_cublas *blas, const pr_gemm *g, 
     return blas->desc_set(d->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &g->bias, sizeof g->bias);
 }
 
-/* No sums by atomics: a product gives the same bits every time. */
-static cublasStatus_t describe_preference(const pr_cublas *blas, description *d) {
-    const uint64_t most = PR_CUBLAS_WORKSPACE;
-    const uint32_t reductions =
+static cublasStatus_t describe_preference(const pr_cublas *blas, const pr_cublas_wish *wish,
+                                          description *d) {
+    const uint64_t most = wish->workspace;
+    const uint32_t in_order =
         CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE | CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
+    const uint32_t reductions = wish->any_sum ? CUBLASLT_REDUCTION_SCHEME_MASK : in_order;
     cublasStatus_t s = blas->preference_create(&d->preference);
     if (s) return s;
     s = blas->preference_set(d->preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most,
@@ -112,46 +113,63 @@ static cublasStatus_t describe_preference(const pr_cublas *blas, description *d)
                                 &reductions, sizeof reductions);
 }
 
-/* Asks for an algorithm, and keeps what it is told. */
-static cublasStatus_t choose(pr_cublas *blas, const pr_cublas_key *key, description *d) {
-    cublasLtMatmulHeuristicResult_t found;
+/* Asks for the algorithm that is offered at the wish's place, and keeps what it is told. */
+static cublasStatus_t choose(pr_cublas *blas, const pr_cublas_key *key, const pr_cublas_wish *wish,
+                             description *d) {
+    cublasLtMatmulHeuristicResult_t found[PR_CUBLAS_OFFERS];
     int n = 0;
-    cublasStatus_t s = describe_preference(blas, d);
+    if (wish->offer >= PR_CUBLAS_OFFERS) return CUBLAS_STATUS_NOT_SUPPORTED;
+    cublasStatus_t s = describe_preference(blas, wish, d);
     if (s) return s;
-    s = blas->heuristic(blas->handle, d->product, d->b, d->a, d->c, d->c, d->preference, 1, &found,
-                        &n);
+    s = blas->heuristic(blas->handle, d->product, d->b, d->a, d->c, d->c, d->preference,
+                        wish->offer + 1, found, &n);
     if (s) return s;
-    if (!n) return CUBLAS_STATUS_NOT_SUPPORTED;
-    return pr_cublas_choose(&blas->choices, key, &found.algo) ? CUBLAS_STATUS_SUCCESS
-                                                              : CUBLAS_STATUS_ALLOC_FAILED;
+    if (n <= wish->offer) return CUBLAS_STATUS_NOT_SUPPORTED;
+    return pr_cublas_choose(&blas->choices, key, &found[wish->offer].algo)
+               ? CUBLAS_STATUS_SUCCESS
+               : CUBLAS_STATUS_ALLOC_FAILED;
 }
 
 static cublasStatus_t multiply(pr_cublas *blas, cudaStream_t stream, const pr_gemm *g,
                                pr_cublas_kind kind, description *d, const void *const factors[2],
-                               void *workspace) {
-    const pr_cublas_key key = {g->m,           g->n,           g->k,           (int32_t)kind,
-                               g->transpose_a, g->transpose_b, g->bias != NULL};
+                               const pr_cublas_wish *wish, void *workspace) {
+    const pr_cublas_key key = {g->m,
+                               g->n,
+                               g->k,
+                               (int32_t)kind,
+                               g->transpose_a,
+                               g->transpose_b,
+                               g->bias != NULL,
+                               wish->any_sum,
+                               wish->offer};
     cublasStatus_t s = CUBLAS_STATUS_SUCCESS;
-    if (!pr_cublas_chosen(blas->choices, &key)) s = choose(blas, &key, d);
+    if (!pr_cublas_chosen(blas->choices, &key)) s = choose(blas, &key, wish, d);
     if (s) return s;
     const float beta = g->onto ? 1.0f : 0.0f;
     return blas->matmul(blas->handle, d->product, &g->alpha, factors[1], d->b, factors[0], d->a,
                         &beta, g->onto ? g->onto : g->c, d->c, g->c, d->c,
-                        pr_cublas_chosen(blas->choices, &key), workspace, PR_CUBLAS_WORKSPACE,
-                        stream);
+                        pr_cublas_chosen(blas->choices, &key), workspace, wish->workspace, stream);
 }
 
-pr_status pr_cublas_run(pr_cublas *blas, cudaStream_t stream, const pr_gemm *g, pr_cublas_kind kind,
-                        const void *const factors[2], void *workspace, pr_error *err) {
+pr_status pr_cublas_run_offer(pr_cublas *blas, cudaStream_t stream, const pr_gemm *g,
+                              pr_cublas_kind kind, const void *const factors[2], void *workspace,
+                              const pr_cublas_wish *wish, pr_error *err) {
     description d = {0};
     cudaDataType_t type = kind == PR_CUBLAS_BF16 ? CUDA_R_16BF : CUDA_R_32F;
     if (!g->m || !g->n) return PR_OK;
     cublasStatus_t s = describe_matrices(blas, g, type, &d);
     if (!s) s = describe_product(blas, g, kind, &d);
-    if (!s) s = multiply(blas, stream, g, kind, &d, factors, workspace);
+    if (!s) s = multiply(blas, stream, g, kind, &d, factors, wish, workspace);
     forget(blas, &d);
     if (!s) return PR_OK;
-    return pr_fail(err, PR_DEVICE, "a product of (%lld, %lld) by (%lld, %lld): cuBLASLt: %s",
-                   (long long)g->m, (long long)g->k, (long long)g->k, (long long)g->n,
-                   blas->status_string(s));
+    return pr_fail(err, s == CUBLAS_STATUS_NOT_SUPPORTED ? PR_UNSUPPORTED : PR_DEVICE,
+                   "a product of (%lld, %lld) by (%lld, %lld): cuBLASLt: %s", (long long)g->m,
+                   (long long)g->k, (long long)g->k, (long long)g->n, blas->status_string(s));
+}
+
+pr_status pr_cublas_run(pr_cublas *blas, cudaStream_t stream, const pr_gemm *g, pr_cublas_kind kind,
+                        const void *const factors[2], void *workspace, pr_error *err) {
+    /* No sums by atomics: a product gives the same bits every time. */
+    const pr_cublas_wish wish = {.workspace = PR_CUBLAS_WORKSPACE};
+    return pr_cublas_run_offer(blas, stream, g, kind, factors, workspace, &wish, err);
 }

@@ -50,12 +50,27 @@ pr_status pr_cublas_run(pr_cublas *blas, cudaStream_t stream, const pr_gemm *pro
                         pr_cublas_kind kind, const void *const factors[2], void *workspace,
                         pr_error *err);
 
+/* What an algorithm may be. */
+typedef struct pr_cublas_wish {
+    size_t workspace; /* bytes that it is given */
+    bool any_sum;     /* also one that sums by atomics, whose bits are others every time */
+    int offer;        /* 0: the one that cuBLASLt thinks fastest, 1: the next, ... */
+} pr_cublas_wish;
+
+/* The same by an algorithm of one's own choice, to find out how fast it is. Wishes for any sum all
+ * come with one size of workspace. PR_UNSUPPORTED where cuBLASLt offers fewer, and for any behind
+ * the PR_CUBLAS_OFFERS that it is asked for. */
+enum { PR_CUBLAS_OFFERS = 10 };
+pr_status pr_cublas_run_offer(pr_cublas *blas, cudaStream_t stream, const pr_gemm *product,
+                              pr_cublas_kind kind, const void *const factors[2], void *workspace,
+                              const pr_cublas_wish *wish, pr_error *err);
+
 /* ---- which algorithms it chose ---- */
 
 /* All that the choice depends on, with no byte unset. */
 typedef struct pr_cublas_key {
     int64_t m, n, k;
-    int32_t kind, transpose_a, transpose_b, biased;
+    int32_t kind, transpose_a, transpose_b, biased, any_sum, offer;
 } pr_cublas_key;
 
 /* The one that was chosen for such products before; NULL if none was. */

@@ -35,10 +35,12 @@ foreach(name ${CUDA_COLUMN})
 endforeach()
 
 # What only an emulation can tell.
-add_executable(test_steps_cuda emulated/test_steps.c)
-target_link_libraries(test_steps_cuda PRIVATE $<TARGET_OBJECTS:backend_under_test_cuda>
-  primer_emulated test_shared primer_tools primer_flags PkgConfig::CMOCKA)
-add_test(NAME test_steps_cuda COMMAND test_steps_cuda)
+foreach(name test_steps test_speed)
+  add_executable(${name}_cuda emulated/${name}.c)
+  target_link_libraries(${name}_cuda PRIVATE $<TARGET_OBJECTS:backend_under_test_cuda>
+    primer_emulated test_shared primer_tools primer_flags PkgConfig::CMOCKA)
+  add_test(NAME ${name}_cuda COMMAND ${name}_cuda)
+endforeach()
 
 # The programs, in a folder of their own.
 set(EMULATED_PROGRAMS ${CMAKE_CURRENT_BINARY_DIR}/emulated)
