@@ -2,6 +2,7 @@
 finetune and its sisters."""
 
 import json
+import math
 import re
 
 from tools_harness import RUN_FAST, run_checks
@@ -16,6 +17,7 @@ OPS = {("matmul", "forward"), ("matmul", "gradient of input"), ("matmul", "gradi
        ("sum_squares", "update"), ("clip_factor", "update"), ("adamw", "update")}
 ROW = re.compile(r" {2}(\w+) +([a-z ]*[a-z]) +(\d+\.\d) % +(\d+\.\d{3}) +(\d+\.\d)"
                  r"(?: +(\d+\.\d))? +(\d+\.\d)")
+PRODUCT = re.compile(r"\d+x\d+x\d+(,ta)?(,tb)?(,bias)?(,onto)?(,half,bf16)?")
 REST = re.compile(r" {2}outside of nodes +(\d+\.\d) % +(\d+\.\d{3})")
 
 
@@ -47,7 +49,8 @@ def read_table(text, what):
 def expect_whole(line, steps):
     """The shares make a step, and the ops did all the work that the run tells of."""
     found = line["profile"]
-    assert set(found) == {"steps", "step_s", "outside_s", "ops"} and found["steps"] == steps
+    assert set(found) == {"steps", "step_s", "outside_s", "ops", "products"}
+    assert found["steps"] == steps
     assert all(set(op) == {"op", "part", "share", "calls", "seconds", "flops", "bytes"}
                for op in found["ops"])
     assert abs(sum(op["share"] for op in found["ops"]) + found["outside_s"] / found["step_s"] - 1
@@ -59,7 +62,24 @@ def expect_whole(line, steps):
         for key in "flops", "bytes":
             work = sum(op[key] for op in found["ops"])
             assert abs(work - line[f"mean_{key}"]) < 1e-6 * work + len(found["ops"]), key
+    expect_products(found)
     return {(op["op"], op["part"]): op for op in found["ops"]}
+
+
+def expect_products(profile):
+    """Each shape once, and all of them are all that matmul did."""
+    found = profile["products"]
+    assert len({row["product"] for row in found}) == len(found) > 0
+    for row in found:
+        assert set(row) == {"product", "calls", "seconds"} and PRODUCT.fullmatch(row["product"]), row
+    times = [row["seconds"] for row in found]
+    assert times == sorted(times, reverse=True), "what takes longest is not first"
+    ops = [op for op in profile["ops"] if op["op"] == "matmul"]
+    for key, tolerance in ("calls", 1e-3 * len(found)), ("seconds", 1e-9):
+        assert abs(sum(row[key] for row in found) - sum(op[key] for op in ops)) < tolerance, key
+    flops = sum(row["calls"] * 2 * math.prod(map(int, row["product"].split(",")[0].split("x")))
+                for row in found)
+    assert abs(flops - sum(op["flops"] for op in ops)) <= 1e-4 * flops
 
 
 def check_table(tools):

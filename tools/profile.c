@@ -5,6 +5,7 @@
 
 #include "graph/memory.h"
 #include "ops/ops.h"
+#include "ops/table.h"
 #include "tools/numbers.h"
 #include "tools/timing.h"
 
@@ -17,7 +18,7 @@ static bool begins_with(const char *text, const char *beginning) {
 /* A weight's gradient sums over the batch, which are its factors' rows; an activation's has them as
  * its own rows. */
 static profile_part part_of_gradient(const pr_call *call, const pr_op *op) {
-    if (strcmp(op->name, "matmul") != 0) return PROFILE_GRADIENT;
+    if (op != &pr_op_matmul) return PROFILE_GRADIENT;
     bool sums_rows = call->attr.i[0] & PR_TRANSPOSE_A;
     return sums_rows ? PROFILE_GRADIENT_OF_WEIGHT : PROFILE_GRADIENT_OF_INPUT;
 }
@@ -58,7 +59,8 @@ pr_status profile_node(profile *p, const pr_call *call, const pr_op *op, double 
     sums->seconds += seconds;
     sums->flops += flops;
     sums->bytes += bytes;
-    return PR_OK;
+    if (op != &pr_op_matmul || products_note(&p->products, call, place(p), seconds)) return PR_OK;
+    return pr_fail_memory(call->err, "the profile", p->products.n * sizeof *p->products.row);
 }
 
 void profile_step(profile *p, double seconds) {
@@ -68,6 +70,7 @@ void profile_step(profile *p, double seconds) {
 
 void profile_free(profile *p) {
     pr_free(p->row);
+    products_free(&p->products);
     *p = (profile){0};
 }
 
@@ -83,6 +86,8 @@ typedef struct mean_row {
 typedef struct mean_step {
     mean_row *row;
     size_t n, steps;
+    double each; /* what a sum is multiplied by */
+    bool first;  /* no step was left out */
     double seconds, outside;
 } mean_step;
 
@@ -103,6 +108,8 @@ static bool mean(const profile *p, mean_step *m) {
     *m = (mean_step){.steps = p->steps - warm, .row = pr_alloc(p->n + 1, sizeof *m->row)};
     if (!m->row) return false;
     double each = m->steps ? 1.0 / (double)m->steps : 0.0;
+    m->each = each;
+    m->first = !warm;
     m->seconds = each * (p->step_seconds[1] + (warm ? 0.0 : p->step_seconds[0]));
     m->outside = m->seconds;
     for (size_t i = 0; i < p->n; i++) {
@@ -181,5 +188,8 @@ json_t *profile_json(const profile *p) {
     json_object_set_new(o, "outside_s", number_exact(m.outside));
     json_object_set_new(o, "ops", ops);
     pr_free(m.row);
-    return o;
+    if (json_object_set_new(o, "products", products_json(&p->products, m.each, m.first)) == 0)
+        return o;
+    json_decref(o);
+    return NULL;
 }

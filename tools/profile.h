@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "graph/plan.h"
+#include "tools/products.h"
 
 typedef struct profile_sums {
     double calls, seconds, flops, bytes;
@@ -35,6 +36,7 @@ typedef struct profile_row {
 typedef struct profile {
     profile_row *row;
     size_t n, capacity;
+    products products;
     size_t steps;
     double step_seconds[2];
 } profile;
@@ -48,7 +50,8 @@ void profile_step(profile *p, double seconds);
  * `what` there: "step", "batch". */
 void profile_print(const profile *p, const char *what, FILE *out);
 /* {"steps", "step_s", "outside_s", "ops": [{"op", "part", "share", "calls", "seconds", "flops",
- * "bytes"}, ...]}: of a mean step; shares are of its time. NULL without memory. */
+ * "bytes"}, ...], "products": as products.h has it}: of a mean step; shares are of its time. NULL
+ * without memory. */
 json_t *profile_json(const profile *p);
 
 void profile_free(profile *p);
