@@ -20,6 +20,7 @@ static bool find_all(pr_cublas *b, const char **missing) {
         {"cublasLtMatmulPreferenceSetAttribute", &b->preference_set},
         {"cublasLtMatmulAlgoGetHeuristic", &b->heuristic},
         {"cublasLtGetStatusString", &b->status_string},
+        {"cublasLtGetVersion", &b->version},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         *missing = wanted[i].name;

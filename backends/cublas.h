@@ -30,6 +30,7 @@ typedef struct pr_cublas {
     __typeof__(cublasLtMatmulPreferenceSetAttribute) *preference_set;
     __typeof__(cublasLtMatmulAlgoGetHeuristic) *heuristic;
     __typeof__(cublasLtGetStatusString) *status_string;
+    __typeof__(cublasLtGetVersion) *version;
     pr_cublas_choices *choices; /* of algorithms, so far */
 } pr_cublas;
 

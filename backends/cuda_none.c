@@ -63,3 +63,8 @@ pr_status pr_cuda_product(pr_backend *backend, const pr_gemm *product, pr_precis
     (void)workspace;
     return tell(err);
 }
+
+pr_cuda_versions pr_cuda_versions_of(const pr_backend *backend) {
+    (void)backend;
+    return (pr_cuda_versions){0};
+}

@@ -99,6 +99,17 @@ pr_status pr_cuda_product(pr_backend *backend, const pr_gemm *product, pr_precis
     const pr_cublas_wish wish = {PR_CUDA_PRODUCT_WORKSPACE, .any_sum = true, .offer = offer};
     pr_cuda *cuda = pr_cuda_of(backend);
     cuda->busy = true;
+    if (offer == PR_CUDA_AS_IN_STEPS) {
+        return pr_cublas_run(&cuda->blas, cuda->stream, product, kind[precision], factors,
+                             workspace, err);
+    }
     return pr_cublas_run_offer(&cuda->blas, cuda->stream, product, kind[precision], factors,
                                workspace, &wish, err);
+}
+
+pr_cuda_versions pr_cuda_versions_of(const pr_backend *backend) {
+    pr_cuda_versions v = {.cublas = pr_cuda_of(backend)->blas.version()};
+    cudaDriverGetVersion(&v.driver);
+    cudaRuntimeGetVersion(&v.runtime);
+    return v;
 }

@@ -14,8 +14,8 @@ extern "C" {
 typedef pr_status (*pr_cuda_work)(void *context, pr_error *err);
 
 /* Seconds that the work takes. It is recorded several times over and run as one, as a step's nodes
- * are: what the host takes to launch it does not count. The fastest of several runs. Every backend
- * of these functions is one of pr_cuda_new's; PR_UNSUPPORTED in a build without CUDA. */
+ * are: what the host takes to launch it does not count. The fastest of several runs. The backends
+ * of these functions are pr_cuda_new's; PR_UNSUPPORTED in a build without CUDA. */
 pr_status pr_cuda_time(pr_backend *backend, pr_cuda_work work, void *context, double *seconds,
                        pr_error *err);
 
@@ -24,13 +24,22 @@ pr_status pr_cuda_copy(pr_backend *backend, void *to, const void *from, size_t b
                        pr_error *err);
 
 enum { PR_CUDA_PRODUCT_WORKSPACE = 32 << 20 }; /* bytes that the product is given */
+enum { PR_CUDA_AS_IN_STEPS = -1 };
 
 /* c = alpha op(a) op(b) + bias + onto (gemm.h) by one of the algorithms that cuBLASLt has for it,
  * those too that give other bits every time: offer 0 is what it thinks fastest, 1 the next, and so
- * on. factors: a and b, in bf16 where that is the precision, in place of the product's own.
- * PR_UNSUPPORTED where no further one is offered. */
+ * on; PR_CUDA_AS_IN_STEPS is what a step's products run. factors: a and b, in bf16 where that is
+ * the precision, in place of the product's own. PR_UNSUPPORTED where no further one is offered. */
 pr_status pr_cuda_product(pr_backend *backend, const pr_gemm *product, pr_precision precision,
                           const void *const factors[2], int offer, void *workspace, pr_error *err);
+
+/* What the backend stands on, as CUDA counts: the CUDA that the driver serves and that Primer was
+ * built with, 1000 major + 10 minor, and cuBLASLt, 10000 major + 100 minor + patch. */
+typedef struct pr_cuda_versions {
+    int driver, runtime;
+    size_t cublas;
+} pr_cuda_versions;
+pr_cuda_versions pr_cuda_versions_of(const pr_backend *backend);
 
 #ifdef __cplusplus
 }

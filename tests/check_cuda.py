@@ -2,6 +2,7 @@
 one that is missing, too small or broken. Usage: check_cuda.py PROGRAMS, the folder of the emulated
 ones."""
 
+import json
 import re
 
 from tools_harness import ENVIRONMENT, run_checks
@@ -20,6 +21,56 @@ def check_devices(tools):
     assert out == "No GPU: no NVIDIA driver is installed\n", out
     out, _ = tools.run("inspect", "--devices", env=on("no-device"))
     assert out == "No GPU: no NVIDIA GPU was found\n", out
+
+
+def check_machine(tools):
+    """A GPU's speeds, and what it is, in words and as JSON; the processor's where that is asked
+    for or there is no GPU."""
+    small = on("memory=40000000")
+    out, _ = tools.run("inspect", "--machine", env=small)
+    speed = r"[\d.]+ [MGT]FLOP"
+    assert re.fullmatch(
+        r"GPU 0: an emulated device, compute capability 8\.0, 8 multiprocessors, 40\.0 MB; a "
+        r"driver for CUDA 13\.\d, Primer built with 13\.\d, cuBLASLt 13\.[\d.]+\n"
+        rf"Products of matrices {speed} a second, in tf32 {speed}, in bf16 {speed}; memory "
+        r"[\d.]+ [MG]B a second, read and written\n", out), out
+    out, _ = tools.run("inspect", "--machine", "--backend", "cuda", "--json", env=small)
+    found = json.loads(out)
+    assert found["capability"] == "8.0" and found["multiprocessors"] == 8 and not found["gpu"]
+    assert found["name"] == "an emulated device" and found["memory_bytes"] == 40000000
+    assert min(found[f"{kind}flops"] for kind in ("", "tf32_", "bf16_")) > 1e6 < found["bytes"]
+    for words, machine in (["--backend", "cpu"], "memory=40000000"), ([], "no-device"):
+        out, _ = tools.run("inspect", "--machine", "--threads", 1, *words, env=on(machine))
+        assert out.startswith("1 thread: products of matrices "), out
+    tools.fails("inspect", "--machine", "--backend", "cuda", env=on("no-device"),
+                says="no NVIDIA GPU was found")
+
+
+def check_products(tools):
+    """inspect takes the products that --profile lists, and finds no algorithm slower than the
+    best."""
+    tools.make_model()
+    command = ["model.gguf", *tools.make_data(), *RUN, "--backend", "cuda", "--quiet", "--json",
+               "--profile", "--steps", 2]
+    for precision, mark in ("f32", ""), ("tf32", ",tf32"), ("bf16", ",bf16"):
+        out, _ = tools.tune(*command, "--precision", precision)
+        listed = [row["product"] for row in json.loads(out)["profile"]["products"]]
+        assert len(listed) > 10 and all(word.endswith(mark) for word in listed), listed
+        assert any(",half" in word for word in listed) == (precision == "bf16"), listed
+        some = [listed[0], next(word for word in listed if (",half" in word) == (mark == ",bf16"))]
+        out, _ = tools.run("inspect", "--products", " ".join(some), "--json")
+        found = json.loads(out)["products"]
+        assert [row["product"] for row in found] == some
+        for row in found:
+            assert row["tried"] == 3 and 0 < row["best_s"] <= row["kernel_s"], row
+            assert row["seconds"] > 0, row
+    out, _ = tools.run("inspect", "--products", "8x4x16,ta,onto  4x8x16,tb,bias")
+    head, *rows = out.splitlines()
+    assert head.split() == ["product", "us", "kernel", "best", "of", "best", "GFLOP/s"]
+    assert [row.split()[0] for row in rows] == ["8x4x16,ta,onto", "4x8x16,tb,bias"]
+    tools.fails("inspect", "--products", "8x4x16", env=on("no-driver"), says="no NVIDIA driver is")
+    tools.fails("inspect", "--products", "8x4x16", env=on("fail=cublasLtMatmul:3"),
+                says="a product of (8, 16) by (16, 4): cuBLASLt: ")
 
 
 def check_choice(tools):

@@ -185,7 +185,14 @@ def check_machine(tools):
     assert min(found["flops"], found["bytes"]) > 1e6 and found["bf16_flops"] >= 0, out
     tools.wrong("inspect", "--machine", "m.gguf", says="--machine looks at no file: leave out FILE")
     tools.wrong("inspect", "m.gguf", "--json", says="--json goes with --machine")
-    tools.wrong("inspect", "m.gguf", "--threads", 2, says="--threads goes with --machine")
+    for words in ["--threads", 2], ["--backend", "cpu"], ["--gpu", 0]:
+        tools.wrong("inspect", "m.gguf", *words, says=f"{words[0]} goes with --machine")
+    tools.wrong("inspect", "--products", "1x2x3", "--threads", 2, says="--threads goes with")
+    tools.wrong("inspect", "--products", "1x2x3", "--machine", says="--machine and --products excl")
+    for word in ("1x2", "1x2x3,", "1x2x3,up", "0x2x3", "1x2x3,half", "1x2x3 4x5", "1x2x-3", "a",
+                 "1x2x3x4", "1x2x3;tb", "1x2x99999999", 100 * "1"):
+        tools.wrong("inspect", "--products", word, says="' is no product: expected one as")
+    tools.wrong("inspect", "--products", " ", says="--products: the list is empty")
     tools.wrong("inspect", says="too few arguments: usage is 'inspect FILE [options]'")
 
 

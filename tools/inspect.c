@@ -4,12 +4,11 @@
 #include <sys/stat.h>
 
 #include "backends/cpu.h"
-#include "backends/cuda.h"
 #include "models/gguf.h"
 #include "models/model.h"
 #include "tools/cli.h"
 #include "tools/format.h"
-#include "tools/machine.h"
+#include "tools/machine_report.h"
 
 typedef struct totals {
     size_t listed, elements, bytes;
@@ -177,77 +176,67 @@ static pr_status inspect(const char *path, const char *match, bool graph, pr_err
     return status;
 }
 
-/* What bounds a step of training here. */
-static pr_status inspect_machine(bool json, int threads, pr_error *err) {
-    machine_speed speed;
-    char flops[FORMAT_SIZE], bf16[FORMAT_SIZE], bytes[FORMAT_SIZE];
-    pr_backend *backend = pr_cpu_new(threads, err);
-    if (!backend) return err->code;
-    pr_status status = machine_measure(backend, &speed, err);
-    if (status == PR_OK && json) {
-        printf("{\"threads\": %d, \"flops\": %.4g, \"bf16_flops\": %.4g, \"bytes\": %.4g, "
-               "\"kernels\": \"%s\"}\n",
-               backend->threads, speed.flops, speed.bf16_flops, speed.bytes, speed.kernels);
-    } else if (status == PR_OK) {
-        printf("%d thread%s: products of matrices %s a second (OpenBLAS's kernels for %s)",
-               backend->threads, backend->threads == 1 ? "" : "s", format_flops(flops, speed.flops),
-               speed.kernels);
-        if (speed.bf16_flops > 0)
-            printf(", in bf16 %s a second", format_flops(bf16, speed.bf16_flops));
-        printf(", memory %s a second\n", format_bytes(bytes, (size_t)speed.bytes));
+/* ---- the command line ---- */
+
+typedef struct choices {
+    const char *match, *products;
+    bool graph, machine, devices, json;
+    processor_choice place;
+} choices;
+
+/* The option that asks about the machine rather than a file; NULL: none. */
+static const char *about_machine(const cli_program *program) {
+    static const char *const names[] = {"machine", "devices", "products"};
+    const char *found = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!cli_given(program, names[i])) continue;
+        if (found) cli_wrong_use(program, "--%s and --%s exclude each other", found, names[i]);
+        found = names[i];
     }
-    pr_backend_free(backend);
-    return status;
+    return found;
 }
 
-/* Every GPU, or why there is none; neither is a failure. */
-static pr_status inspect_devices(pr_error *err) {
-    pr_error why = {.code = PR_OK};
-    int n = pr_cuda_count(&why);
-    if (!n) printf("No GPU: %s\n", why.message);
-    for (int i = 0; i < n; i++) {
-        pr_cuda_device d;
-        char all[FORMAT_SIZE], left[FORMAT_SIZE];
-        pr_status status = pr_cuda_describe(i, &d, err);
-        if (status != PR_OK) return status;
-        printf("GPU %d: %s, compute capability %d.%d, %d multiprocessors, %s of memory, %s free\n",
-               i, d.name, d.major, d.minor, d.multiprocessors, format_bytes(all, d.bytes),
-               format_bytes(left, d.free_bytes));
-    }
-    return PR_OK;
-}
-
-static void check_use(const cli_program *program, int arguments, bool match, bool graph) {
-    bool machine = cli_given(program, "machine"), devices = cli_given(program, "devices");
-    if (graph && match) cli_wrong_use(program, "--match and --graph exclude each other");
-    if (machine && devices) cli_wrong_use(program, "--machine and --devices exclude each other");
-    if ((machine || devices) && (arguments || graph || match)) {
+static void check_use(const cli_program *program, int arguments, const choices *c) {
+    const struct {
+        const char *name;
+        bool fits;
+    } places[] = {{"threads", c->machine},
+                  {"backend", c->machine},
+                  {"gpu", c->machine || c->products},
+                  {"json", c->machine || c->products}};
+    const char *machine = about_machine(program);
+    if (c->graph && c->match) cli_wrong_use(program, "--match and --graph exclude each other");
+    if (machine && (arguments || c->graph || c->match)) {
         cli_wrong_use(program, "--%s looks at no file: leave out FILE, --match and --graph",
-                      machine ? "machine" : "devices");
+                      machine);
     }
-    if (!machine && !devices && !arguments) {
+    if (!machine && !arguments) {
         cli_wrong_use(program, "too few arguments: usage is 'inspect %s'", program->usage);
     }
-    for (int i = 0; i < 2; i++) {
-        const char *needs = i ? "threads" : "json";
-        if (cli_given(program, needs) && !machine) {
-            cli_wrong_use(program, "--%s goes with --machine", needs);
-        }
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (cli_given(program, places[i].name) && !places[i].fits)
+            cli_wrong_use(program, "--%s goes with --machine", places[i].name);
     }
+}
+
+static void add_options(cli_options *o, choices *c) {
+    cli_text(o, "match", "GLOB", "list only tensors with such names", &c->match);
+    cli_flag(o, "graph", "write the model's graph for graphviz instead", &c->graph);
+    cli_group(o, "Of the machine");
+    cli_flag(o, "machine", "measure what bounds a step of training here", &c->machine);
+    cli_flag(o, "devices", "list the GPUs that there are", &c->devices);
+    cli_text(o, "products", "LIST",
+             "time products of matrices on a GPU, beside the best that cuBLASLt can: those that "
+             "'finetune --profile --json' lists, separated by spaces",
+             &c->products);
+    processor_add_place(o, &c->place);
+    cli_flag(o, "json", "print what is measured as a JSON line", &c->json);
 }
 
 int main(int argc, char **argv) {
-    const char *match = NULL;
-    bool graph = false, machine = false, devices = false, json = false;
-    int64_t threads = 0;
+    choices c = {.match = NULL};
     cli_options options = {.n = 0};
-    cli_text(&options, "match", "GLOB", "list only tensors with such names", &match);
-    cli_flag(&options, "graph", "write the model's graph for graphviz instead", &graph);
-    cli_flag(&options, "machine", "measure what bounds a step of training here", &machine);
-    cli_flag(&options, "devices", "list the GPUs that there are", &devices);
-    cli_int(&options, "threads", "N", "threads to measure with", &threads, 1, PR_MAX_THREADS);
-    cli_shown(&options, "all usable cores");
-    cli_flag(&options, "json", "print the measured speeds as a JSON line", &json);
+    add_options(&options, &c);
     const cli_program program = {
         .name = "inspect",
         .usage = "FILE [options]",
@@ -262,10 +251,11 @@ int main(int argc, char **argv) {
         .most_arguments = 1,
     };
     int first = cli_parse(&program, argc, argv);
-    check_use(&program, argc - first, match, graph);
+    check_use(&program, argc - first, &c);
     pr_error err = {.code = PR_OK};
-    pr_status status = machine   ? inspect_machine(json, (int)threads, &err)
-                       : devices ? inspect_devices(&err)
-                                 : inspect(argv[first], match, graph, &err);
+    pr_status status = c.machine    ? machine_report(&c.place, c.json, &err)
+                       : c.devices  ? machine_report_devices(&err)
+                       : c.products ? machine_report_products(&c.place, c.products, c.json, &err)
+                                    : inspect(argv[first], c.match, c.graph, &err);
     return cli_end(&program, status, &err);
 }

@@ -129,6 +129,7 @@ static pr_status measure_memory(const pr_backend *backend, double *bytes, pr_err
 }
 
 pr_status machine_measure(pr_backend *backend, machine_speed *speed, pr_error *err) {
+    if (backend->kind == PR_CUDA) return machine_measure_gpu(backend, speed, err);
     *speed = (machine_speed){.kernels = openblas_get_corename()};
     pr_status status = measure_products(backend, &speed->flops, err);
     if (status == PR_OK) status = measure_bf16_products(backend, &speed->bf16_flops, err);

@@ -11,7 +11,7 @@ static const char *const precisions[] = {"f32", "tf32", "bf16", NULL};
 
 enum { MOST_GPUS = 64 };
 
-void processor_add_options(cli_options *o, processor_choice *c) {
+void processor_add_place(cli_options *o, processor_choice *c) {
     *c = (processor_choice){.backend = backends[0], .precision = precisions[0]};
     cli_choice(o, "backend", "NAME", "cpu, cuda, or auto: a GPU where there is one", &c->backend,
                backends);
@@ -21,6 +21,10 @@ void processor_add_options(cli_options *o, processor_choice *c) {
             PR_MAX_THREADS);
     cli_shown(o, "all usable cores");
     cli_also(o, "num_threads jobs");
+}
+
+void processor_add_options(cli_options *o, processor_choice *c) {
+    processor_add_place(o, c);
     cli_choice(
         o, "precision", "NAME",
         "of products: f32; tf32, on a GPU; or bf16, which keeps weights that do not train in "

@@ -15,6 +15,9 @@ typedef struct processor_choice {
     const char *precision;
 } processor_choice;
 
+/* --backend, --gpu, --threads; the precision stays f32. */
+void processor_add_place(cli_options *o, processor_choice *c);
+/* All of them. */
 void processor_add_options(cli_options *o, processor_choice *c);
 
 /* The backend that was chosen. Where the processor can't do the precision it is f32, and where

@@ -57,7 +57,7 @@ typedef struct report_summary {
     uint64_t seed;
     size_t total, trained; /* parameters; trained at the start */
     const pr_backend *backend;
-    json_t *profile;       /* report_json's to free; NULL: none */
+    json_t *profile; /* report_json's to free; NULL: none */
 } report_summary;
 
 /* Prints the JSON line; false without memory. */

@@ -2,7 +2,6 @@
  * the backend serves on. */
 #include <math.h>
 
-#include "backends/cpu.h"
 #include "backends/cuda_speed.h"
 #include "graph/bf16.h"
 #include "tests/backend_under_test.h"
@@ -152,7 +151,7 @@ static void *as_kept(pr_backend *backend, const float *x, size_t n, pr_precision
                                           : device_copy(backend, x, n * sizeof *x);
 }
 
-/* Every algorithm that is offered, up to the end of them. */
+/* A step's own, and then every algorithm that is offered, up to the end of them. */
 static int try_all(pr_backend *backend, const factors *f, pr_precision precision) {
     float found[M * N];
     void *workspace = backend->alloc(backend, PR_CUDA_PRODUCT_WORKSPACE);
@@ -164,7 +163,7 @@ static int try_all(pr_backend *backend, const factors *f, pr_precision precision
     const pr_gemm product = {
         .bias = bias, .c = c, .m = M, .n = N, .k = K, .alpha = 1, .transpose_b = true};
     pr_status status = PR_OK;
-    int n = 0;
+    int n = PR_CUDA_AS_IN_STEPS;
     for (; status == PR_OK; n++) {
         pr_error err = {.code = PR_OK};
         const void *const kept[2] = {factor[0], factor[1]};
@@ -193,12 +192,19 @@ static void all_choices_compute_the_product(void **state) {
     assert_int_equal(emulation_leaks(), 0);
 }
 
+static void versions_are_told(void **state) {
+    (void)state;
+    pr_backend *backend = open_backend();
+    pr_cuda_versions v = pr_cuda_versions_of(backend);
+    assert_true(v.driver >= 13000 && v.runtime >= 13000 && v.cublas >= 130000);
+    pr_backend_free(backend);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(work_is_timed),
-        cmocka_unit_test(faults_are_told),
-        cmocka_unit_test(work_may_end),
-        cmocka_unit_test(all_choices_compute_the_product),
+        cmocka_unit_test(work_is_timed),     cmocka_unit_test(faults_are_told),
+        cmocka_unit_test(work_may_end),      cmocka_unit_test(all_choices_compute_the_product),
+        cmocka_unit_test(versions_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,6 +81,10 @@ static cublasStatus_t set(int kind, void *descriptor, int wanted, const void *fr
     return CUBLAS_STATUS_INVALID_VALUE;
 }
 
+size_t cublasLtGetVersion(void) {
+    return CUBLAS_VERSION;
+}
+
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle) {
     int wanted = emulation_wanted(__func__);
     if (wanted) return (cublasStatus_t)wanted;

@@ -22,6 +22,7 @@ static const struct {
     {"cublasLtMatmulPreferenceSetAttribute", (any_function)cublasLtMatmulPreferenceSetAttribute},
     {"cublasLtMatmulAlgoGetHeuristic", (any_function)cublasLtMatmulAlgoGetHeuristic},
     {"cublasLtGetStatusString", (any_function)cublasLtGetStatusString},
+    {"cublasLtGetVersion", (any_function)cublasLtGetVersion},
 };
 
 void *pr_cublas_library_open(pr_error *err) {
