@@ -251,6 +251,26 @@ def check_json(checks, folder, scratch):
             checks.equal(f'JSON of {" ".join(theirs)}: parameters {key}', primer[key], peer[key])
 
 
+def check_other_peers(checks, folder, scratch):
+    """Losses of LoRA in plain PyTorch, and of what runs on a GPU, beside those of PEFT."""
+    data, losses = write_task(scratch), scratch / 'losses.txt'
+    settings = ['--model', folder, '--task-dir', data, '--rank', 8, '--prime', 1, '--epochs', 2,
+                '--batch-size', 4, '--lr', 1e-3, '--dump-losses', losses]
+
+    def losses_of(script, *options):
+        line = run(sys.executable, ROOT / 'tests' / script, *settings, *options).splitlines()[-1]
+        return json.loads(line), np.array([float(x) for x in losses.read_text().splitlines()])
+    _, peft = losses_of('peer.py')
+    for script, *options in (('peer.py', '--plain-lora'),
+                             ('peer_pretended.py', '--plain-lora', '--device', 'cuda')):
+        line, found = losses_of(script, *options)
+        checks.at_most(f"losses of {' '.join([script, *options])}",
+                       largest_difference(found, peft), 1e-5)
+    checks.equal('figures of a run on a GPU that are not above 0',
+                 [key for key in ('steps', 'median_step_s', 'real_tokens_per_s', 'mean_tokens',
+                                  'device_peak_bytes', 'first_step_s') if not line[key] > 0], [])
+
+
 def check_answers(checks, folder, scratch):
     """A tuned model's answers in Primer, in PyTorch and in ONNX Runtime."""
     data = write_task(scratch)
@@ -304,7 +324,7 @@ def main():
                 check_there_and_back(checks, label, folder, pathlib.Path(scratch))
         with tempfile.TemporaryDirectory(dir=name) as scratch:
             check_counts(checks, distilbert, pathlib.Path(scratch))
-        for check in check_json, check_answers:
+        for check in check_json, check_other_peers, check_answers:
             with tempfile.TemporaryDirectory(dir=name) as scratch:
                 check(checks, BERT, pathlib.Path(scratch))
     check_tokens(checks, programs)

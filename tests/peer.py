@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The peer: the same work in PyTorch, with Hugging Face's transformers and PEFT, on the CPU, or in
-ONNX Runtime.
+"""The peer: the same work in PyTorch, with Hugging Face's transformers and PEFT, on the CPU or a
+GPU, or in ONNX Runtime.
 
 What a user would run instead of Primer. Ends with one line of JSON: seconds of a step, real tokens
 a second, peak memory of the process, the dev scores of each epoch.
@@ -17,6 +17,13 @@ layers on the six linear layers of a block, alpha = rank, with those layers' bia
 layer norms; --prime trains the attention's weights too in the first epochs); lora (the same);
 adapter (a branch of width 256 after attention and after the feed-forward, with the blocks' layer
 norms); bitfit; freeze-ffn.
+
+LoRA layers are PEFT's, or where it is not installed the same in plain PyTorch (peer_lora.py;
+--plain-lora takes those in any case). --compile is torch.compile: lengths that differ from batch to
+batch make it compile once more, for any length; --bf16 is autocast, over weights in f32.
+
+On a GPU (--device cuda) the losses are read when all steps are done, batches are padded before the
+first of them, and AdamW is the fused one, as in transformers' own trainer; times are the GPU's.
 
 --predict classifies the texts of dev.tsv, in their order, or with --sort by their length, which
 pads less. ONNX Runtime takes a file that --export wrote: its process knows nothing of PyTorch.
@@ -52,6 +59,9 @@ def options():
     p.add_argument('--pad-to-max', action='store_true')
     p.add_argument('--seed', type=int, default=0)
     p.add_argument('--threads', type=int, default=os.cpu_count())
+    p.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='what trains')
+    p.add_argument('--gpu', type=int, default=0, help='which')
+    p.add_argument('--plain-lora', action='store_true', help='without PEFT, though it is there')
     p.add_argument('--bf16', action='store_true')
     p.add_argument('--compile', action='store_true')
     p.add_argument('--dump-losses', type=pathlib.Path, help='write the loss of every step here')
@@ -71,6 +81,8 @@ def options():
         p.error('--engine onnx needs --predict and --onnx FILE')
     if a.engine == 'onnx' and (a.bf16 or a.compile):
         p.error('--bf16 and --compile are for torch')
+    if a.device == 'cuda' and (a.predict or a.export):
+        p.error('--device cuda is for training')
     return a
 
 

@@ -47,6 +47,10 @@ class Times:
         self.started, self.first = started, None
         self.seconds, self.tokens = [], []
 
+    @staticmethod
+    def now():
+        return time.monotonic()
+
     def step(self, start, batch):
         """A step on a batch has ended, which began at start."""
         now = time.monotonic()
@@ -60,7 +64,7 @@ class Times:
         warm = WARM_STEPS if steps > 2 * WARM_STEPS else 0
         timed = sorted(self.seconds[warm:])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return {'steps': steps, 'median_step_s': round(timed[len(timed) // 2], 4),
+        return {'steps': steps, 'median_step_s': round(timed[len(timed) // 2], 6),
                 'real_tokens_per_s': round(sum(self.tokens[warm:]) / sum(timed), 1),
                 'mean_tokens': round(sum(self.tokens) / steps, 1),
                 'peak_rss_gb': round(peak / 1e9, 3), 'first_step_s': round(self.first, 3),
@@ -84,7 +88,7 @@ def predict(a, times, items, logits):
     answers, truth = [], []
     for k in range(0, len(items), a.batch_size):
         batch, labels = padded(items[k:k + a.batch_size], a.max_length if a.pad_to_max else 0)
-        start = time.monotonic()
+        start = times.now()
         answers.extend(logits(batch).argmax(-1))
         times.step(start, batch)
         truth.extend(labels)

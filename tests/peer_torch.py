@@ -1,5 +1,7 @@
 """The peer's models in PyTorch and transformers, and what they do without training: predictions,
 and the export for ONNX Runtime."""
+import importlib.util
+
 import torch
 import transformers
 
@@ -39,13 +41,21 @@ def add_adapters(model):
         module.register_forward_hook(lambda m, _, h: h + m.adapter(h))
 
 
+def is_plain(a):
+    """Whether LoRA's layers are peer_lora's."""
+    return a.plain_lora or importlib.util.find_spec('peft') is None
+
+
 def make_model(a):
     """With what the method adds; its tokenizer, its type."""
     model, tokenizer = make_base(a)
     kind = model.config.model_type
     if a.method == 'adapter':
         add_adapters(model)
-    if a.method in ('learner', 'lora'):
+    if a.method in ('learner', 'lora') and is_plain(a):
+        from peer_lora import add_lora
+        add_lora(model, LINEAR[kind], a.rank, a.rank)
+    elif a.method in ('learner', 'lora'):
         import peft
         model = peft.get_peft_model(model, peft.LoraConfig(
             r=a.rank, lora_alpha=a.rank, target_modules=LINEAR[kind], lora_dropout=0.0))
@@ -57,23 +67,29 @@ def encoder(tokenizer, max_length):
 
 
 class Forward:
-    """A model's logits for a batch of arrays."""
+    """A model's logits for a batch of tensors."""
 
     def __init__(self, a, model):
-        self.bf16 = a.bf16
+        self.bf16, self.device = a.bf16, a.device
         self.model = torch.compile(model) if a.compile else model
 
-    def __call__(self, batch):
-        x = {name: torch.from_numpy(values) for name, values in batch.items()}
+    def __call__(self, x):
         if not self.bf16:
             return self.model(**x).logits
-        with torch.autocast('cpu', torch.bfloat16):
+        with torch.autocast(self.device, torch.bfloat16):
             return self.model(**x).logits.float()
+
+
+def tensors(batch):
+    return {name: torch.from_numpy(values) for name, values in batch.items()}
 
 
 def begin(a):
     torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)
+    if a.device == 'cuda':
+        import peer_cuda
+        peer_cuda.begin(a)
 
 
 def predict(a, started):
@@ -82,7 +98,7 @@ def predict(a, started):
     forward = Forward(a, model.eval())
     items = read_items(a.task_dir / 'dev.tsv', encoder(tokenizer, a.max_length))
     with torch.inference_mode():
-        return classify(a, Times(started), items, lambda batch: forward(batch).numpy())
+        return classify(a, Times(started), items, lambda batch: forward(tensors(batch)).numpy())
 
 
 class Logits(torch.nn.Module):
