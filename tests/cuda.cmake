@@ -57,9 +57,11 @@ foreach(check cuda gpu)
     ${CMAKE_CURRENT_SOURCE_DIR}/check_${check}.py ${EMULATED_PROGRAMS})
 endforeach()
 if(NOT PR_SANITIZE)
-  # The script that runs them on a real GPU.
-  add_test(NAME check_device
-    COMMAND ${PR_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/check_device.py ${EMULATED_PROGRAMS})
+  # The script that runs them on a real GPU, and the bench.
+  foreach(check device bench_cuda)
+    add_test(NAME check_${check} COMMAND ${PR_PYTHON}
+      ${CMAKE_CURRENT_SOURCE_DIR}/check_${check}.py ${EMULATED_PROGRAMS})
+  endforeach()
   # The kernels broken on purpose, each once.
   add_test(NAME check_mutations COMMAND ${PR_PYTHON}
     ${CMAKE_CURRENT_SOURCE_DIR}/check_mutations.py ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})

@@ -11,7 +11,7 @@
 
 /* ---- random numbers ---- */
 
-enum { CHUNK = 1 << 20 }; /* numbers that are drawn; more of them repeat these */
+enum { CHUNK = 1 << 18 }; /* numbers that are drawn; more of them repeat these */
 
 /* A chunk of f32 or bf16, by Knuth's linear congruences. */
 static void draw(void *chunk, bool half) {

@@ -1,8 +1,8 @@
-"""What is measured, against what, and the goals: one row a case."""
+"""What is measured, against what, and the goals: one row a case; gpu_cases.py has a GPU's."""
 
 from dataclasses import dataclass
 
-PEERS = {"torch": "PyTorch", "onnx": "ONNX Runtime"}
+PEERS = {"torch": "PyTorch", "compiled": "torch.compile", "onnx": "ONNX Runtime"}
 
 # Of every case.
 MOST_STEP_OF_BOUND = 1.25
@@ -10,6 +10,8 @@ MOST_FIRST_STEP_S = 1.0
 MOST_BEYOND_PLAN_GB = 0.040  # peak resident memory over planned bytes
 MOST_PLANNED_OF_LEAST = 1.05 # planned bytes over what no plan could do without
 LEAST_SPEEDUP = 1.85         # of two threads over one
+
+BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class Case:
     ratios: dict     # {a name of PEERS: goal, real tokens a second over the peer's}
     memory: float    # goal, GB of peak resident memory; None: there is none
     texts: str       # "cola", or "long": texts of 128 tokens
+    batch: int = BATCH
+    planned: float = None   # goal, planned bytes over the peer's peak on a GPU; None: there is none
+    of_bound: float = None  # goal, a step over its bound on a GPU; likewise
 
 
 def training(name, title, ours, theirs, ratio=None, memory=None, texts="cola"):

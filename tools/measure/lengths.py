@@ -2,7 +2,8 @@
 work grows with the square of a text's length."""
 
 from measure import cases, texts
-from measure.runs import BATCH, last_json
+from measure.cases import BATCH
+from measure.runs import last_json
 from measure.tables import aligned
 
 LENGTHS = (16, 32, 64, 128, 256, 512)

@@ -4,23 +4,27 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 
 from measure import cases, texts
 from measure.settings import ROOT
 
-BATCH = 16
 PRIMER, ONE_THREAD = "primer", "one thread"  # who runs, beside the names of cases.PEERS
 
 
+class Failed(Exception):
+    """A program could not run, or failed; with its message."""
+
+
 def run(command):
-    """What a command prints; ends the process with its message where it fails."""
+    """What a command prints."""
     try:
         done = subprocess.run([str(c) for c in command], capture_output=True, text=True,
                               check=False)
     except OSError as fault:
-        sys.exit(f"bench: {command[0]}: {fault.strerror}: has Primer been built?")
+        raise Failed(f"{command[0]}: {fault.strerror}: has Primer been built?") from fault
     if done.returncode:
-        sys.exit(f"bench: {' '.join(map(str, command))}\n{done.stderr[-2000:]}")
+        raise Failed(f"{' '.join(map(str, command))}\n{done.stderr[-2000:]}")
     return done.stdout
 
 
@@ -32,6 +36,8 @@ def last_json(command):
 class Bench:
     """The files that runs need, and the runs."""
 
+    first_turn = 0  # which is not counted: it warms the disk cache
+
     def __init__(self, a):
         self.a = a
         self.scored, self.long = a.scratch / "scored.gguf", a.scratch / "long"
@@ -40,23 +46,29 @@ class Bench:
         if any(case.predicts for case in a.cases):
             self.make_scored_model()
         self.onnx = self.export() if any("onnx" in self.peers(case) for case in a.cases) else None
-        if any(case.texts == "long" for case in a.cases):
-            # A run ends before its first epoch does: no dev set comes between.
-            texts.write_long(a.data, self.long, (a.steps + 1) * BATCH)
+        sizes = [self.steps(case) * case.batch + case.batch for case in a.cases
+                 if case.texts == "long"]
+        if sizes:  # a run ends before its first epoch does: no dev set comes between
+            texts.write_long(a.data, self.long, max(sizes))
+        self.runs = {case.name: {} for case in a.cases}  # {case: {who: [figures, ...]}}
+        self.speeds, self.more = [], {case.name: {} for case in a.cases}
+        self.left_out = {}  # {"case, who": why}
 
     # ---- what is made beforehand ----
+
+    def program(self, name):
+        return self.a.programs / name
 
     def make_random_model(self):
         model = self.a.scratch / "distilbert.gguf"
         if not model.exists():
-            run([ROOT / "tools" / "convert", "--random", "distilbert", "--vocab", self.a.vocab,
-                 model])
+            run([self.program("convert"), "--random", "distilbert", "--vocab", self.a.vocab, model])
         return model
 
     def make_scored_model(self):
         """One with a head."""
-        run([ROOT / "tools" / "finetune", self.model, "--method", "bitfit", "--steps", 1, "--out",
-             self.scored, "--quiet", *self.data("cola")])
+        run([self.program("finetune"), self.model, "--method", "bitfit", "--steps", 1, "--out",
+             self.scored, "--quiet", *self.where(self.a.threads), *self.data("cola")])
 
     def export(self):
         """The peer's model as ONNX; one with random weights is kept."""
@@ -86,24 +98,32 @@ class Bench:
     def peers(self, case):
         return {} if self.a.no_peer else case.peers
 
+    def steps(self, _case):
+        return self.a.steps
+
+    @staticmethod
+    def where(threads):
+        """What Primer computes with: a GPU that is there is not asked."""
+        return ["--backend", "cpu", "--threads", threads]
+
     def primer(self, case, threads):
         data = self.data(case.texts)
         if case.predicts:
-            return [ROOT / "tools" / "evaluate", self.scored, "--threads", threads, "--json",
+            return [self.program("evaluate"), self.scored, *self.where(threads), "--json",
                     *case.ours, *data]
-        return self.training(case, threads, self.a.steps, data)
+        return self.training(case, threads, self.steps(case), data)
 
     def training(self, case, threads, steps, data, *more):
-        return [ROOT / "tools" / "finetune", self.model, "--steps", steps, "--quiet", "--out",
-                self.a.scratch / "tuned.gguf", "--threads", threads, "--json", *case.ours, *data,
-                *more]
+        return [self.program("finetune"), self.model, "--steps", steps, "--quiet", "--out",
+                self.a.scratch / "tuned.gguf", *self.where(threads), "--json", "--batch-size",
+                case.batch, *case.ours, *data, *more]
 
     def peer(self, case, who):
         a = self.a
         folder = a.data if case.texts == "cola" else self.long
-        what = ["--predict", "--engine", who] if case.predicts else ["--steps", a.steps]
+        what = ["--predict", "--engine", who] if case.predicts else ["--steps", self.steps(case)]
         return [a.python, ROOT / "tests" / "peer.py", *self.peer_model(), "--task-dir", folder,
-                "--threads", a.threads, *what, *case.peers[who],
+                "--threads", a.threads, "--batch-size", case.batch, *what, *case.peers[who],
                 *(["--onnx", self.onnx] if who == "onnx" else [])]
 
     def commands(self, case):
@@ -116,36 +136,72 @@ class Bench:
     # ---- measuring ----
 
     def machine(self):
-        return last_json([ROOT / "tools" / "inspect", "--machine", "--json", "--threads",
-                          self.a.threads])
+        return last_json([self.program("inspect"), "--machine", "--json",
+                          *self.where(self.a.threads)])
 
-    def take_turns(self):
-        """Every run's figures, {case: {who: [...]}}, and the machine's in each round."""
+    def take_turns(self, keep):
+        """Makes every run; keep is called when there is more to keep."""
         commands = {case.name: self.commands(case) for case in self.a.cases}
-        found = {name: {who: [] for who in by_who} for name, by_who in commands.items()}
-        speeds = []
-        for turn in range(self.a.rounds + 1):
-            for name, by_who in commands.items():
-                for who, command in by_who.items():
-                    self.tell(f"{turn}/{self.a.rounds}" if turn else "warm-up", name, who)
-                    result = last_json(command)
-                    if turn:
-                        found[name][who].append(result)
+        began = time.monotonic()
+        for turn in range(self.first_turn, self.a.rounds + 1):
             if turn:
-                speeds.append(self.machine())
-        return found, speeds
+                self.speeds.append(self.machine())
+            for case in self.a.cases:
+                if self.a.within and time.monotonic() - began > self.a.within:
+                    self.leave_out(case.name, f"turn {turn}", "there was no time left for it")
+                    continue
+                self.take_turn(turn, case, commands[case.name])
+                keep()
+
+    def take_turn(self, turn, case, by_who):
+        """One run of everybody. Who fails is left out from then on."""
+        for who, command in list(by_who.items()):
+            self.tell(f"{turn}/{self.a.rounds}" if turn else "warm-up", case.name, who)
+            try:
+                result = last_json(command)
+            except Failed as fault:
+                self.leave_out(case.name, who, str(fault))
+                del by_who[who]
+                continue
+            if turn:
+                self.runs[case.name].setdefault(who, []).append(result)
+        if turn == 1 and PRIMER in by_who:
+            self.look_closer(case)
+
+    def look_closer(self, case):
+        """What more is to be found out of a case, once."""
 
     def profiles(self):
-        found = {}
         for case in self.a.cases:
             self.tell("profile", case.name, PRIMER)
-            found[case.name] = last_json([*self.primer(case, self.a.threads), "--profile"]
-                                         )["profile"]
-        return found
+            found = last_json([*self.primer(case, self.a.threads), "--profile"])
+            self.more[case.name]["profile"] = found["profile"]
+
+    def leave_out(self, name, who, why):
+        print(f"bench: {name}, {who}: left out: {why}", file=sys.stderr, flush=True)
+        self.left_out[f"{name}, {who}"] = why
 
     @staticmethod
     def tell(turn, name, who):
         print(f"{turn}: {name}, {cases.PEERS.get(who, who)}", file=sys.stderr, flush=True)
+
+    # ---- what was found ----
+
+    def describe(self):
+        """What else there is to know of the machine."""
+        return {}
+
+    def found(self):
+        """All that is found so far: every run, and what the tables are made of."""
+        a = self.a
+        return {
+            "backend": a.backend, "steps": a.steps, "rounds": a.rounds, "threads": a.threads,
+            "model": str(a.model or "distilbert"), "host": self.describe(),
+            "machine": self.speeds[0] | median(self.speeds), "machine_runs": self.speeds,
+            "left_out": self.left_out,
+            "cases": {name: {"medians": {who: median(runs) for who, runs in by_who.items()},
+                             "runs": by_who} | self.more[name]
+                      for name, by_who in self.runs.items() if PRIMER in by_who}}
 
 
 def median(runs):
@@ -154,15 +210,14 @@ def median(runs):
             if isinstance(value, (int, float))}
 
 
-def measure(a):
-    """All that is found: every run, and what the tables are made of."""
-    bench = Bench(a)
-    found, speeds = bench.take_turns()
-    profiles = bench.profiles() if a.profile else {}
-    return {
-        "steps": a.steps, "rounds": a.rounds, "threads": a.threads,
-        "model": str(a.model or "distilbert"),
-        "machine": median(speeds) | {"kernels": speeds[0]["kernels"]}, "machine_runs": speeds,
-        "cases": {name: {"medians": {who: median(runs) for who, runs in by_who.items()},
-                         "runs": by_who} | ({"profile": profiles[name]} if profiles else {})
-                  for name, by_who in found.items()}}
+def measure(bench, keep):
+    """keep(found) is called when there is more to keep, and at the end."""
+    def keep_found():
+        if bench.speeds:
+            keep(bench.found())
+    bench.take_turns(keep_found)
+    if bench.a.profile:
+        bench.profiles()
+    found = bench.found()
+    keep(found)
+    return found

@@ -111,7 +111,8 @@ def beside_bound(measured, threads):
     head = ["case", "GFLOP", "GB", "bound s", "step s", "step/bound ", "bounds", "steps",
             "planned GB", "of least ", "beyond GB ", f"{threads} threads/1 "]
     goals = ["goal", "", "", "", "", f"{cases.MOST_STEP_OF_BOUND} ", "", "", "",
-             f"{cases.MOST_PLANNED_OF_LEAST} ", f"{cases.MOST_BEYOND_PLAN_GB} ", f"{cases.LEAST_SPEEDUP} "]
+             f"{cases.MOST_PLANNED_OF_LEAST} ", f"{cases.MOST_BEYOND_PLAN_GB} ",
+             f"{cases.LEAST_SPEEDUP} "]
     rows = [head, goals, *(bound_cells(m, measured[0]) for m in measured)]
     if not any(ONE_THREAD in m.medians for m in measured):
         rows = [row[:-1] for row in rows]
