@@ -3,9 +3,12 @@ one that is missing, too small or broken. Usage: check_cuda.py PROGRAMS, the fol
 ones."""
 
 import json
+import pathlib
 import re
+import shutil
 
-from tools_harness import ENVIRONMENT, run_checks
+from glue_harness import STUDY, make_glue, record_of
+from tools_harness import ENVIRONMENT, Tools, run_checks
 
 RUN = ["--learner", "4", "--prime", "1", "--epochs", "2", "--lr", "1e-3", "--batch-size", "8"]
 
@@ -71,6 +74,27 @@ def check_products(tools):
     tools.fails("inspect", "--products", "8x4x16", env=on("no-driver"), says="no NVIDIA driver is")
     tools.fails("inspect", "--products", "8x4x16", env=on("fail=cublasLtMatmul:3"),
                 says="a product of (8, 16) by (16, 4): cuBLASLt: ")
+
+
+def check_glue(tools):
+    """A study's runs are made where it says, and what they were computed on is noted."""
+    scripts = pathlib.Path(__file__).resolve().parent.parent / "tools"
+    programs = tools / "programs"
+    programs.mkdir()
+    (programs / "finetune").symlink_to(tools.programs / "finetune")
+    (programs / "study").symlink_to(scripts / "study")
+    shutil.copy(scripts / "glue", programs)
+    make_glue(tools)
+    beside = Tools(programs, tools.folder)
+    few = [*STUDY, "--tasks", "RTE", "--methods", "bitfit", "--seeds", 1, "--precision", "tf32"]
+    beside.run("glue", *few, "--out", "study", "--backend", "cuda")
+    record = record_of(tools, "RTE", "bitfit", 0)
+    assert record["parts"][0]["processor"] == "an emulated device", record["parts"]
+    assert record["configuration"]["precision"] == "tf32"
+    beside.wrong("glue", *few, "--out", "other", "--backend", "cpu",
+                 says="bitfit: --precision tf32 is for GPUs")
+    beside.wrong("glue", *few, "--out", "other", "--backend", "cuda", "--gpu", 5,
+                 says="bitfit: there is no GPU number 5")
 
 
 def check_choice(tools):

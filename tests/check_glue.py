@@ -27,9 +27,10 @@ def check_help(tools):
     assert out.endswith("Exit status: 0 done, 1 failed, 2 wrong use.\n")
     assert all(len(line) <= 80 and line == line.rstrip() for line in out.split("\n")), out
     options = re.findall(r"^  --([a-z-]+)(?: [A-Z]+)?  +\S", out, re.M)
-    assert options == ["data", "methods", "tasks", "seeds", "out", "jobs", "timed", "epochs",
-                       "batch-size", "lr", "max-length", "save-every", "keep-models", "force",
-                       "dry-run", "quiet", "table", "tables", "figures", "help", "version"]
+    assert options == ["data", "methods", "tasks", "seeds", "out", "jobs", "backend", "gpu",
+                       "timed", "epochs", "batch-size", "lr", "max-length", "precision",
+                       "save-every", "keep-models", "force", "dry-run", "quiet", "table", "tables",
+                       "figures", "help", "version"]
     assert re.fullmatch(r"glue \(primer\) \d+\.\d+\.\d+\n", tools.run("glue", "--version")[0])
     for line in out.split("\nExamples:\n")[1].split("\n\n")[0].replace("\\\n", " ").split("\n"):
         words = shlex.split(line)
@@ -57,6 +58,8 @@ def check_wrong_use(tools):
             ("--tasks sst", "unknown task 'sst': did you mean 'SST-2'?"),
             ("--tasks imagenet", "unknown task 'imagenet': it is one of CoLA, MNLI, MRPC, QNLI, "),
             ("--tasks QNLI", "--tasks QNLI: "), ("--tasks QNLI", "QNLI/train.tsv is missing"),
+            ("--backend gpu", "--backend is one of auto, cpu, cuda, found 'gpu'"),
+            ("--precision fp16", "--precision is one of f32, tf32, bf16, found 'fp16'"),
             ("--seeds 0", "--seeds takes how many, such as 5, or which, such as 0,3 or 2-4, found"),
             ("--seeds 3-1", "--seeds takes how many"), ("--seeds x", "--seeds takes how many"),
             ("--jobs 0", "--jobs takes a whole number from 1 to 1024, found '0'"),
@@ -172,7 +175,8 @@ def check_settings(tools):
             (["--epochs", 4], "study was made with --epochs 3; this is 4: name another folder, or"),
             (["--lr", "1e-4"], "study was made with --lr 0.001; this is 0.0001: "),
             (["--batch-size", 8], "study was made with --batch-size 16; this is 8: "),
-            (["--max-length", 64], "study was made with --max-length 128; this is 64: ")):
+            (["--max-length", 64], "study was made with --max-length 128; this is 64: "),
+            (["--precision", "bf16"], "study was made with --precision f32; this is bf16: ")):
         tools.wrong("glue", *STUDY, "--out", "study", *few, *words, says=says)
     tools.wrong("glue", "other.gguf", *STUDY[1:], "--out", "study", *few,
                 says="study was made with another model, model.gguf: ")

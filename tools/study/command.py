@@ -26,6 +26,9 @@ GROUPS = [
                also="output_dir output o results"),
         Option("jobs", "N", "runs at a time, each with its part of the cores", 1, "int", 1, 1024,
                also="j parallel workers threads"),
+        Option("backend", "NAME", "cpu, cuda, or auto: a GPU where there is one", "auto",
+               also="device", choices=["auto", "cpu", "cuda"]),
+        Option("gpu", "N", "which, counted from 0", 0, "int", 0, 63, also="device_id cuda"),
         flag("timed", "for table 1: one run at a time; one that was stopped, or had company, is "
              "made anew", also="time benchmark")]),
     ("Training, the same for all runs in a folder", [
@@ -36,7 +39,9 @@ GROUPS = [
         Option("lr", "RATE", "highest learning rate; it falls linearly to 0", 2e-5, "real", 0, 10,
                also="learning-rate"),
         Option("max-length", "N", "tokens of a text at most; the rest is cut off", 128, "int", 8,
-               1 << 20, also="max_seq_length max_seq_len")]),
+               1 << 20, also="max_seq_length max_seq_len"),
+        Option("precision", "NAME", "of products: f32, tf32 or bf16, as finetune has it", "f32",
+               also="dtype bf16 fp16", choices=["f32", "tf32", "bf16"])]),
     ("Going on", [
         Option("save-every", "N", "steps between a run's checkpoints", 200, "int", 1, 1 << 30,
                also="save_steps checkpoint"),
@@ -83,8 +88,8 @@ def check(options, given, rest):
     if rest and "data" not in given:
         raise wrong_use("--data DIR is missing: the folder with GLUE's tasks")
     if not rest:
-        for name in ("data", "jobs", "timed", "dry-run", "force", "keep-models", "save-every",
-                     "epochs", "batch-size", "lr", "max-length"):
+        for name in ("data", "jobs", "backend", "gpu", "timed", "dry-run", "force", "keep-models",
+                     "save-every", "epochs", "batch-size", "lr", "max-length", "precision"):
             if name in given:
                 raise wrong_use(f"--{name} needs a MODEL to train")
     if options["timed"] and options["jobs"] > 1:

@@ -12,13 +12,15 @@ WIDTH = 80
 
 
 class Option:
-    """One line of the table. kind: 'flag', 'text', 'int' or 'real'; shown: the default in the help;
-    also: what the option is called elsewhere, for guesses."""
+    """One line of the table. kind: 'flag', 'text', 'int' or 'real'; choices: of a text, those that
+    it takes; shown: the default in the help; also: what the option is called elsewhere, for
+    guesses."""
 
     def __init__(self, name, metavar, text, default=None, kind="text", least=0, most=math.inf,
-                 shown=None, also=""):
+                 shown=None, also="", choices=None):
         self.name, self.metavar, self.text, self.default = name, metavar, text, default
         self.kind, self.least, self.most, self.also = kind, least, most, also.split()
+        self.choices = choices
         self.shown = shown if shown is not None else default
 
     def describe(self):
@@ -34,6 +36,8 @@ class Option:
         if self.kind == "text":
             if not text:
                 raise wrong_use(f"--{self.name} needs a value, found an empty one")
+            if self.choices and text not in self.choices:
+                raise wrong_use(f"--{self.name} is one of {', '.join(self.choices)}, found '{text}'")
             return text
         form = r"[+-]?\d+" if self.kind == "int" else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
         if re.fullmatch(form, text, re.ASCII):

@@ -56,6 +56,7 @@ class Plan:
         self.finetune = find_finetune(tools)
         self.jobs, self.timed = options["jobs"], options["timed"]
         self.save_every, self.keep_models = options["save-every"], options["keep-models"]
+        self.place = ["--backend", options["backend"], "--gpu", options["gpu"]]
         self.threads = max(1, len(os.sched_getaffinity(0)) // self.jobs)
         self.methods = options["methods"]
         data = pathlib.Path(options["data"])
@@ -66,7 +67,7 @@ class Plan:
         if options["every-task"]:  # what is wrong shows sooner in small ones
             self.files = dict(sorted(self.files.items(), key=lambda item: item[1].rows))
         self.settings = settings.shared(self.model, version(tools), options)
-        self.check_model()
+        self.computer = self.check_model() or runs.processor()
         hashes = {name: f.hashes for name, f in self.files.items()}
         used = {run.task for run in runs.found(self.out) if run.has_come_far()}
         self.study = settings.join(self.out, self.settings, hashes, used, options["force"])
@@ -85,12 +86,12 @@ class Plan:
 
     def check_model(self):
         """Whether finetune takes the model with each method and these settings: what it would say
-        of every run is said once, at once."""
+        of every run is said once, at once. Returns the name of the GPU that it computes on, if it
+        does."""
+        gpu = None
         for method in self.methods:
-            words = [self.finetune, self.model, *method.options, "--dry-run", "--json", "--quiet",
-                     "--epochs", self.settings["epochs"], "--lr", repr(self.settings["lr"]),
-                     "--batch-size", self.settings["batch_size"],
-                     "--max-length", self.settings["max_length"]]
+            words = [self.finetune, self.model, *method.options, "--dry-run", "--json",
+                     *self.place, *runs.settings_words(self.settings)]
             done = subprocess.run([str(word) for word in words], capture_output=True, text=True,
                                   errors="replace", stdin=subprocess.DEVNULL, check=False)
             if done.returncode or not is_json(done.stdout):
@@ -98,6 +99,8 @@ class Plan:
                 message = printable(lines[-1].removeprefix("finetune: "))
                 raise Fault(f"{method.key}: {message}", done.returncode if
                             done.returncode in (1, 2) else FAILED)
+            gpu = re.search(r"^Computing on GPU \d+, (.*), with ", done.stderr, re.M)
+        return gpu and gpu[1]
 
     def make_folder(self):
         try:

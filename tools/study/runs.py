@@ -28,6 +28,13 @@ def processor():
     return " ".join(found[1].split()) if found else platform.machine()
 
 
+def settings_words(made):
+    """A study's settings as finetune takes them."""
+    return ["--epochs", made["epochs"], "--lr", repr(made["lr"]), "--batch-size",
+            made["batch_size"], "--max-length", made["max_length"], "--precision",
+            made.get("precision", settings.PLAIN)]
+
+
 class Run:
     def __init__(self, out, task, method, seed):
         self.task, self.method, self.seed = task, method, seed
@@ -76,7 +83,7 @@ class Run:
 
     # ---- making it ----
 
-    def prepare(self, study, jobs, threads, anew):
+    def prepare(self, study, jobs, threads, computer, anew):
         """Makes the folder ready; returns whether the run goes on from its checkpoint."""
         record = None if anew else self.begun(study)
         goes_on = record is not None
@@ -92,7 +99,7 @@ class Run:
                              "options": [str(word) for word in self.method.options]}
             record = {"task": self.task, "method": self.method.key, "seed": self.seed,
                       "configuration": configuration, "parts": []}
-        record["parts"].append({"jobs": jobs, "threads": threads, "processor": processor()})
+        record["parts"].append({"jobs": jobs, "threads": threads, "processor": computer})
         files.write_json(self.folder / "begun.json", record)
         return goes_on
 
@@ -103,14 +110,12 @@ class Run:
             if path.is_file() and path.name not in keep:
                 path.unlink()
 
-    def command(self, finetune, model, data, threads, save_every, goes_on):
+    def command(self, finetune, model, data, place, threads, save_every, goes_on):
         """finetune's, to be run in the folder."""
         made = files.read_json(self.folder / "begun.json")["configuration"]
         return [str(word) for word in (
             finetune, model, "--task", self.task, "--data", data, *self.method.options,
-            "--seed", self.seed, "--epochs", made["epochs"], "--lr", repr(made["lr"]),
-            "--batch-size", made["batch_size"], "--max-length", made["max_length"],
-            "--threads", threads, "--out", "tuned.gguf", "--checkpoint", "checkpoint",
+            "--seed", self.seed, *settings_words(made), *place, "--threads", threads, "--out", "tuned.gguf", "--checkpoint", "checkpoint",
             "--save-every", save_every, "--log", "log.jsonl", "--json", "--quiet",
             *(["--resume", "checkpoint"] if goes_on else []))]
 

@@ -80,9 +80,9 @@ class Schedule:
         steps = math.ceil(p.files[run.task].rows / p.settings["batch_size"])
         each = UnderWay(run, steps * p.settings["epochs"])
         try:
-            goes_on = run.prepare(p.study, p.jobs, p.threads, p.timed)
-            command = run.command(p.finetune, p.model, p.files[run.task].folder, p.threads,
-                                  p.save_every, goes_on)
+            goes_on = run.prepare(p.study, p.jobs, p.threads, p.computer, p.timed)
+            command = run.command(p.finetune, p.model, p.files[run.task].folder, p.place,
+                                  p.threads, p.save_every, goes_on)
             each.tail.look()
             each.first = each.tail.step
             each.child = Child(command, run.folder, self.locks)

@@ -8,6 +8,7 @@ from study.fault import Fault, wrong_use
 
 NAME = "study.json"
 FORMAT = 1
+PLAIN = "f32"  # the precision of a study that names none
 MODEL_FILES = ("config.json", "model.safetensors", "vocab.txt", "tokenizer.json")  # of a folder
 
 
@@ -30,7 +31,9 @@ def shared(model, version, options):
     """The settings that a command line asks for."""
     return {"model": model.name, "model_sha256": hash_model(model), "primer": version,
             "epochs": options["epochs"], "batch_size": options["batch-size"],
-            "lr": options["lr"], "max_length": options["max-length"]}
+            "lr": options["lr"], "max_length": options["max-length"],
+            # Studies are older than the choice: f32 is none.
+            **({"precision": options["precision"]} if options["precision"] != PLAIN else {})}
 
 
 def load(folder):
@@ -61,10 +64,12 @@ def difference(old, settings, data, used):
     was = old["settings"]
     if was.get("model_sha256") != settings["model_sha256"]:
         return f"another model, {was.get('model')}"
-    for name, option in (("epochs", "--epochs"), ("batch_size", "--batch-size"), ("lr", "--lr"),
-                         ("max_length", "--max-length")):
-        if was.get(name) != settings[name]:
-            return f"{option} {was.get(name)}; this is {settings[name]}"
+    for name, option, plain in (("epochs", "--epochs", None), ("batch_size", "--batch-size", None),
+                                ("lr", "--lr", None), ("max_length", "--max-length", None),
+                                ("precision", "--precision", PLAIN)):
+        before, now = was.get(name, plain), settings.get(name, plain)
+        if before != now:
+            return f"{option} {before}; this is {now}"
     if was.get("primer") != settings["primer"]:
         return f"Primer {was.get('primer')}; this is {settings['primer']}"
     for task, hashes in data.items():
