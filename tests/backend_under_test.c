@@ -39,3 +39,11 @@ pr_backend *test_backend_new(int threads, pr_error *err) {
     return pr_cpu_new(threads, err);
 #endif
 }
+
+pr_backend *test_backend_or_exit(int threads) {
+    pr_error err = {.code = PR_OK};
+    pr_backend *backend = test_backend_new(threads, &err);
+    if (backend) return backend;
+    fprintf(stderr, "%s\n", err.message);
+    exit(1);
+}

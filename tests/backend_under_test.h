@@ -8,6 +8,8 @@
 
 /* threads: the processor's, where that is the backend. NULL with err set. */
 pr_backend *test_backend_new(int threads, pr_error *err);
+/* The same for all of a program's tests: without it the program ends, with a line. */
+pr_backend *test_backend_or_exit(int threads);
 
 /* Bytes of the backend's as the host can read them: there, or a copy that is freed when the program
  * ends. NULL stays NULL. */

@@ -346,13 +346,8 @@ int main(int argc, char **argv) {
             .initial_state = (void *)case_families[i],
         };
     }
-    pr_error err = {0};
     only = argc > 1 ? argv[1] : NULL;
-    backend = test_backend_new(2, &err);
-    if (!backend) {
-        fprintf(stderr, "%s\n", err.message);
-        return 1;
-    }
+    backend = test_backend_or_exit(2);
     int failed = only ? _cmocka_run_group_tests(only, tests, CASE_FAMILIES, NULL, NULL)
                       : cmocka_run_group_tests(tests, NULL, NULL);
     pr_backend_free(backend);

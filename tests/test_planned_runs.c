@@ -216,12 +216,7 @@ int main(void) {
         cmocka_unit_test(parts_are_added_onto_the_first),
         cmocka_unit_test(nothing_is_updated_after_a_fault),
     };
-    pr_error err = {0};
-    backend = test_backend_new(2, &err);
-    if (!backend) {
-        fprintf(stderr, "%s\n", err.message);
-        return 1;
-    }
+    backend = test_backend_or_exit(2);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pr_backend_free(backend);
     return failed;

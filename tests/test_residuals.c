@@ -392,12 +392,7 @@ int main(void) {
         cmocka_unit_test(a_second_rewrite_changes_nothing),
         cmocka_unit_test(a_fault_stays_the_graphs),
     };
-    pr_error err = {0};
-    backend = test_backend_new(2, &err);
-    if (!backend) {
-        fprintf(stderr, "%s\n", err.message);
-        return 1;
-    }
+    backend = test_backend_or_exit(2);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pr_backend_free(backend);
     return failed;
