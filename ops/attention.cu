@@ -4,7 +4,7 @@
 #include "ops/attention_tiles.cuh"
 #include "ops/cuda.h"
 
-enum { Q, K, V };
+enum { Q, K, V, OFFSETS, RNG };
 
 /* Rows of q and y, and of k and v. */
 struct attended {
@@ -51,7 +51,7 @@ static __device__ void clear_surplus(const attended &a, const pr_heads &h, const
 /* Shared: q's tile, groups of k and of v, weights. */
 template <int COLUMNS, int WIDTH>
 static __global__ void __launch_bounds__(PR_ATTENTION_THREADS)
-    attend(attended a, pr_heads h, pr_weights_dropout dropout) {
+    attend(attended a, pr_heads h, pr_masks dropout) {
     pr_check_sentences(h);
     const pr_block_head b = pr_block_head_of(h, h.one);
     clear_surplus(a, h, b);
@@ -107,5 +107,5 @@ extern "C" pr_status pr_attention_cuda(const pr_call *c) {
     attended a = {pr_floats(c->in[Q]),  pr_floats(c->in[K]),  pr_floats(c->in[V]),
                   pr_floats(c->out[0]), pr_floats(c->out[1]), c->in[Q].shape.dim[0]};
     return pr_launch_heads(c, kernel_for(h.size), h, h.one, pr_attention_shared(h, 1, 1), a, h,
-                           pr_weights_dropout_of(c));
+                           pr_masks_of_call(c, RNG));
 }

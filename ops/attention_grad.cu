@@ -36,7 +36,7 @@ static __device__ inline void find_deltas(const operands &o, const pr_heads &h, 
 /* Makes dq, where it is read, and delta. Shared: tiles of q and dy, groups of k and v, weights. */
 template <int COLUMNS, int WIDTH>
 static __global__ void __launch_bounds__(PR_ATTENTION_THREADS)
-    make_dq(operands o, pr_heads h, pr_weights_dropout dropout) {
+    make_dq(operands o, pr_heads h, pr_masks dropout) {
     pr_check_sentences(h);
     const pr_block_head b = pr_block_head_of(h, h.one);
     pr_clear_surplus(o.dq, h, b, h.sentences.live[h.one], o.queries);
@@ -77,7 +77,7 @@ static __global__ void __launch_bounds__(PR_ATTENTION_THREADS)
  * and dy, weights of dy and of q. */
 template <int COLUMNS, int WIDTH>
 static __global__ void __launch_bounds__(PR_ATTENTION_THREADS)
-    make_dk_dv(operands o, pr_heads h, pr_weights_dropout dropout) {
+    make_dk_dv(operands o, pr_heads h, pr_masks dropout) {
     pr_check_sentences(h);
     const pr_block_head b = pr_block_head_of(h, false);
     pr_clear_surplus(o.dk, h, b, h.sentences.live[PR_LIVE_TOKENS], o.keys);
@@ -121,7 +121,7 @@ static __global__ void __launch_bounds__(PR_ATTENTION_THREADS)
     if (o.dv) pr_store_rows<COLUMNS>(o.dv, h, b.first + first, b.column, rows, total_v);
 }
 
-typedef void (*gradient_kernel)(operands, pr_heads, pr_weights_dropout);
+typedef void (*gradient_kernel)(operands, pr_heads, pr_masks);
 
 static gradient_kernel dq_kernel_for(int32_t size) {
     if (!pr_reads_by_four(size)) return make_dq<PR_MOST_COLUMNS, 1>;
@@ -142,7 +142,7 @@ extern "C" pr_status pr_attention_grad_cuda(const pr_call *c) {
     pr_heads h = pr_heads_of(c, pr_fault_of(c, PR_OFFSETS_ENDS("attention_grad")),
                              pr_fault_of(c, PR_OFFSETS_EMPTY("attention_grad")),
                              pr_fault_of(c, PR_SENTENCE_TOO_LONG("attention_grad")));
-    pr_weights_dropout dropout = pr_weights_dropout_of(c);
+    pr_masks dropout = pr_masks_of_call(c, RNG);
     operands o = {};
     o.q = pr_floats(c->in[Q]);
     o.k = pr_floats(c->in[K]);

@@ -3,8 +3,8 @@
 #ifndef PR_ATTENTION_TILES_CUH
 #define PR_ATTENTION_TILES_CUH
 
-#include "backends/philox.h"
 #include "ops/attention.cuh"
+#include "ops/dropout.cuh"
 
 /* Rows `from` .. + count - 1 of a head of x (N, d), the sentence's first being row `first`, to
  * shared memory; zeros past its `rows`. The whole block calls it. */
@@ -85,21 +85,10 @@ static __device__ inline void pr_store_rows(float *x, const pr_heads &h, int64_t
 
 /* ---- dropout ---- */
 
-/* Dropout of weights; p = 0 drops nothing. */
-struct pr_weights_dropout {
-    const uint64_t *rng; /* (3) */
-    uint64_t site;
-    float p;
-};
-
-static inline pr_weights_dropout pr_weights_dropout_of(const pr_call *c) {
-    return {pr_words(c->in[4]), c->attr.site, c->training ? c->attr.f[0] : 0.0f};
-}
-
 /* What the weights of a query by the four keys from number `key` on are multiplied by: 0 or
  * 1 / (1 - p). */
-static __device__ inline pr_weights
-pr_draw_mask(const pr_weights_dropout &d, const pr_block_head &b, int64_t query, int64_t key) {
+static __device__ inline pr_weights pr_draw_mask(const pr_masks &d, const pr_block_head &b,
+                                                 int64_t query, int64_t key) {
     pr_philox draw = pr_dropout_draw(pr_philox_key(d.rng[0], d.site), (uint32_t)d.rng[1],
                                      (uint32_t)(d.rng[2] + (uint64_t)b.sentence),
                                      (uint32_t)b.head << 16 | (uint32_t)query, (uint32_t)(key / 4));
@@ -114,9 +103,8 @@ pr_draw_mask(const pr_weights_dropout &d, const pr_block_head &b, int64_t query,
 /* What the weights of a warp's queries, from number `query` on, by the lane's key (`key` is lane
  * 0's) are multiplied by. Each lane draws for one query and four keys; room (32) is the warp's,
  * which reads nothing there any more. */
-static __device__ inline pr_weights pr_masks_of_key(const pr_weights_dropout &d,
-                                                    const pr_block_head &b, int64_t query,
-                                                    int64_t key, pr_weights *room) {
+static __device__ inline pr_weights pr_masks_of_key(const pr_masks &d, const pr_block_head &b,
+                                                    int64_t query, int64_t key, pr_weights *room) {
     int lane = (int)threadIdx.x % PR_WARP, row = lane / 8, group = lane % 8 * PR_ROWS;
     pr_weights drawn = pr_draw_mask(d, b, query + row, key + group);
 #pragma unroll

@@ -28,7 +28,7 @@ static __global__ void dropout(const float *x, float *y, int64_t d, pr_masks m, 
 }
 
 extern "C" pr_status pr_dropout_cuda(const pr_call *c) {
-    pr_masks m = {c->attr.site, pr_words(c->in[RNG]), c->attr.f[0]};
+    pr_masks m = pr_masks_of_call(c, RNG);
     pr_sentences s = {pr_integers(c->in[OFFSETS]), pr_live(c),
                       pr_fault_of(c, PR_OFFSETS_ENDS("dropout")),
                       pr_fault_of(c, PR_OFFSETS_EMPTY("dropout"))};

@@ -1,5 +1,5 @@
-/* The masks that dropout draws for rows, for the kernels on a GPU of all ops that drop rows'
- * elements. Rows past the run's own draw as if the last sentence held them. */
+/* Dropout's masks, for the kernels on a GPU of all ops that drop; and those of rows, whose elements
+ * are dropped. Rows past the run's own draw as if the last sentence held them. */
 #ifndef PR_DROPOUT_CUH
 #define PR_DROPOUT_CUH
 
@@ -8,11 +8,17 @@
 
 enum { PR_DRAWN = 4 /* columns of a draw */ };
 
+/* What masks are drawn from; p = 0 drops nothing. */
 struct pr_masks {
     uint64_t site;
     const uint64_t *rng; /* (3) */
     float p;
 };
+
+/* Those of a call whose in[rng] they are drawn from, of attr's site and p, f[0]. */
+static inline pr_masks pr_masks_of_call(const pr_call *c, int rng) {
+    return {c->attr.site, pr_words(c->in[rng]), c->training ? c->attr.f[0] : 0.0f};
+}
 
 /* Where a row's draws are counted from. */
 struct pr_row_masks {

@@ -67,10 +67,6 @@ static __global__ void residual_norm_grad(const float *dy, const float *s, const
                             });
 }
 
-static pr_masks masks_of(const pr_call *c, int rng) {
-    return {c->attr.site, pr_words(c->in[rng]), c->training ? c->attr.f[0] : 0.0f};
-}
-
 extern "C" pr_status pr_residual_norm_cuda(const pr_call *c) {
     int64_t rows = c->in[X].shape.dim[0], d = c->in[X].shape.dim[1];
     made out = {pr_floats(c->out[0]), pr_floats(c->out[1]), pr_floats(c->out[2]),
@@ -81,7 +77,7 @@ extern "C" pr_status pr_residual_norm_cuda(const pr_call *c) {
     return pr_launch_blocks(c, d % PR_DRAWN ? residual_norm<1> : residual_norm<PR_DRAWN>, rows,
                             PR_NORM_THREADS, 0, pr_floats(c->in[X]), pr_floats(c->in[Z]),
                             pr_floats(c->in[GAMMA]), pr_floats(c->in[BETA]), out, c->attr.f[1], d,
-                            masks_of(c, RNG), s);
+                            pr_masks_of_call(c, RNG), s);
 }
 
 extern "C" pr_status pr_residual_norm_grad_cuda(const pr_call *c) {
@@ -93,5 +89,5 @@ extern "C" pr_status pr_residual_norm_grad_cuda(const pr_call *c) {
         c, d % PR_DRAWN ? residual_norm_grad<1> : residual_norm_grad<PR_DRAWN>, rows,
         PR_NORM_THREADS, 0, pr_floats(c->in[DY]), pr_floats(c->in[GRAD_S]),
         pr_floats(c->in[GRAD_MEAN]), pr_floats(c->in[GRAD_RSTD]), pr_floats(c->in[GRAD_GAMMA]),
-        pr_floats(c->out[0]), pr_floats(c->out[1]), d, masks_of(c, GRAD_RNG), s);
+        pr_floats(c->out[0]), pr_floats(c->out[1]), d, pr_masks_of_call(c, GRAD_RNG), s);
 }
