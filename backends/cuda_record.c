@@ -1,11 +1,19 @@
 /* Recordings: a run's launches as one CUDA graph. */
 #include "backends/cuda_internal.h"
 
+/* What failed before says more, where something did: it is told by the next call, whatever that is.
+ */
+static pr_status told(pr_backend *backend, cudaError_t e, const char *what, pr_error *err) {
+    pr_cuda_of(backend)->busy = true;
+    if (e != cudaSuccess) pr_cuda_sync(backend, err);
+    return pr_cuda_status(e, what, err);
+}
+
 pr_status pr_cuda_record(pr_backend *backend, pr_error *err) {
     /* Thread-local: what other threads of the program do with CUDA is no concern of ours. */
     cudaError_t e =
         cudaStreamBeginCapture(pr_cuda_of(backend)->stream, cudaStreamCaptureModeThreadLocal);
-    return pr_cuda_status(e, "a recording could not begin", err);
+    return told(backend, e, "a recording could not begin", err);
 }
 
 void *pr_cuda_recorded(pr_backend *backend, pr_error *err) {
@@ -19,9 +27,8 @@ void *pr_cuda_recorded(pr_backend *backend, pr_error *err) {
 }
 
 pr_status pr_cuda_replay(pr_backend *backend, void *recording, pr_error *err) {
-    pr_cuda_of(backend)->busy = true;
     cudaError_t e = cudaGraphLaunch((cudaGraphExec_t)recording, pr_cuda_of(backend)->stream);
-    return pr_cuda_status(e, "a recorded run could not start", err);
+    return told(backend, e, "a recorded run could not start", err);
 }
 
 void pr_cuda_forget(pr_backend *backend, void *recording) {
