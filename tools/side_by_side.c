@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "graph/memory.h"
 
@@ -44,13 +45,25 @@ static int by_excess(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-static void print_row(FILE *out, const side_by_side_row *r, double over) {
+static void print_row(FILE *out, const side_by_side_row *r, int width, double over) {
     char shape[PR_SHAPE_TEXT];
     const pr_difference *d = &r->d;
     double relative = d->norm > 0.0 ? d->apart / d->norm : d->apart;
-    fprintf(out, "%4d  %-22s %-44s %-14s %9.2e %9.2e %9.3g%s\n", (int)r->step, d->op->name,
+    fprintf(out, "%4d  %-22s %-*s %-14s %9.2e %9.2e %9.3g%s\n", (int)r->step, d->op->name, width,
             d->value, pr_shape_text(d->shape, shape), relative, d->largest, over,
             over > 1.0 ? " !" : "");
+}
+
+static void print_worst(FILE *out, const side_by_side *s, const judged *worst, size_t n) {
+    size_t width = strlen("value");
+    for (size_t i = 0; i < n; i++) {
+        size_t length = strlen(s->row[worst[i].row].d.value);
+        if (length > width) width = length;
+    }
+    fprintf(out, "%4s  %-22s %-*s %-14s %9s %9s %9s\n", "step", "op", (int)width, "value", "shape",
+            "relative", "largest", "of limit");
+    for (size_t i = 0; i < n; i++)
+        print_row(out, &s->row[worst[i].row], (int)width, worst[i].excess);
 }
 
 /* All rows, the worst first; NULL when there is no memory. */
@@ -75,12 +88,7 @@ pr_status side_by_side_judge(const side_by_side *s, FILE *out, pr_error *err) {
         differ++;
     while (wrong < s->n && all[wrong].excess > 1.0)
         wrong++;
-    if (differ) {
-        fprintf(out, "%4s  %-22s %-44s %-14s %9s %9s %9s\n", "step", "op", "value", "shape",
-                "relative", "largest", "of limit");
-    }
-    for (size_t i = 0; i < differ && i < SHOWN; i++)
-        print_row(out, &s->row[all[i].row], all[i].excess);
+    if (differ) print_worst(out, s, all, differ < SHOWN ? differ : SHOWN);
     fprintf(out, "%zu values compared, %zu differ, %zu out of tolerance (%g of a value's norm)\n",
             s->n, differ, wrong, s->tolerance);
     pr_free(all);
