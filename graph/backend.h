@@ -77,6 +77,12 @@ struct pr_backend {
     void (*release)(pr_backend *backend);     /* frees the backend itself */
 };
 
+/* What to return where alloc gave nothing for what needs so many bytes: what is wrong with the
+ * backend if more than memory is; else PR_NO_MEMORY, with the bytes that are left where that is
+ * known, and what would help unless it is NULL. */
+pr_status pr_backend_no_memory(pr_backend *backend, const char *what, size_t bytes,
+                               const char *remedy, pr_error *err);
+
 /* Frees a backend of any kind; NULL is legal. */
 void pr_backend_free(pr_backend *backend);
 

@@ -59,7 +59,7 @@ static pr_status copy_in(pr_store *store, const char *name, size_t bytes, const 
                          float **copy, pr_error *err) {
     pr_backend *backend = store->backend;
     float *block = backend->alloc(backend, bytes);
-    if (!block) return pr_fail_memory(err, name, bytes);
+    if (!block) return pr_backend_no_memory(backend, name, bytes, NULL, err);
     pr_status status = host ? backend->upload(backend, block, host, bytes) : PR_OK;
     if (status != PR_OK) {
         backend->free(backend, block, bytes);
@@ -348,7 +348,7 @@ pr_status pr_store_make_state(pr_store *store, int index, pr_state_slot slot, si
                        p->name, p->state_bytes[slot], bytes);
     }
     void *state = store->backend->alloc(store->backend, bytes);
-    if (!state) return pr_fail_memory(err, p->name, bytes);
+    if (!state) return pr_backend_no_memory(store->backend, p->name, bytes, NULL, err);
     p->state[slot] = state;
     p->state_bytes[slot] = bytes;
     return PR_OK;

@@ -44,7 +44,7 @@ pr_status pr_store_expand(const pr_store *store, const pr_store_entry *e, float 
 static pr_status make_wide(pr_store *store, const pr_store_entry *e, float **data, pr_error *err) {
     pr_backend *backend = store->backend;
     *data = backend->alloc(backend, e->p.bytes);
-    if (!*data) return pr_fail_memory(err, e->p.name, e->p.bytes);
+    if (!*data) return pr_backend_no_memory(backend, e->p.name, e->p.bytes, NULL, err);
     if (backend->host_visible) return pr_store_expand(store, e, *data);
     float *room = pr_alloc(e->p.bytes, 1);
     pr_status status = room ? pr_store_expand(store, e, room) : PR_NO_MEMORY;
@@ -96,7 +96,7 @@ static pr_status make_half(pr_store *store, const pr_store_entry *e, uint16_t **
                            pr_error *err) {
     pr_backend *backend = store->backend;
     *half = backend->alloc(backend, e->p.bytes / 2);
-    if (!*half) return pr_fail_memory(err, e->p.name, e->p.bytes / 2);
+    if (!*half) return pr_backend_no_memory(backend, e->p.name, e->p.bytes / 2, NULL, err);
     pr_status status = PR_OK;
     if (backend->host_visible)
         round_all(e->p.data, e->p.bytes / sizeof *e->p.data, *half);

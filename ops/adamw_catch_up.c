@@ -158,7 +158,7 @@ static pr_status catch_up_far(pr_backend *backend, const pr_param *p, const floa
     int64_t n_rates = step > 0 ? step : 1; /* those that count */
     size_t bytes = sizeof clock + (size_t)n_rates * sizeof *rates;
     char *room = backend->alloc(backend, bytes);
-    if (!room) return pr_fail_memory(err, p->name, bytes);
+    if (!room) return pr_backend_no_memory(backend, p->name, bytes, NULL, err);
     pr_status status = backend->upload(backend, room, clock, sizeof clock);
     if (status == PR_OK && step > 0) {
         status = backend->upload(backend, room + sizeof clock, rates, (size_t)step * sizeof *rates);

@@ -121,6 +121,10 @@ def check_faults(tools):
                 says="--precision tf32 is for GPUs")
     tools.fails("finetune", *command, env=on("memory=9000000"),
                 says=["out of memory: the plan's arena needs", "'cuda' has", "need less"])
+    tools.fails("finetune", *command, env=on("memory=300000"),
+                says=["out of memory: position_embd.weight needs ", " bytes, and 'cuda' has ",
+                      "(--dry-run --backend cpu tells what is planned, --memory SIZE stays within "
+                      "less)\n"])
 
 
 def check_broken(tools):

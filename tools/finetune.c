@@ -335,12 +335,22 @@ static pr_status dry_run(session *e, pr_error *err) {
 
 /* ---- */
 
+/* Of a GPU's memory, which is what it is. */
+static void tell_remedy(const session *e, pr_error *err) {
+    if (err->code != PR_NO_MEMORY || !e->backend || !e->backend->available) return;
+    if (e->s->memory_bytes) return; /* what would do was said */
+    size_t used = strlen(err->message);
+    snprintf(err->message + used, sizeof err->message - used,
+             " (--dry-run --backend cpu tells what is planned, --memory SIZE stays within less)");
+}
+
 static pr_status finetune(session *e, pr_error *err) {
     settings *s = e->s;
     if (!s->quiet) e->text = s->json ? stderr : stdout;
     pr_status status = report_begin(&e->report, e->text, s->json, err);
     if (status == PR_OK) status = prepare(e, err);
     if (status == PR_OK) status = s->dry_run ? dry_run(e, err) : train(e, err);
+    tell_remedy(e, err);
     if (e->saved) {
         tell_end(e);
         if (s->json && !print_summary(e)) {

@@ -86,7 +86,7 @@ pr_status pr_trainer_compare(pr_trainer *t, pr_extent extent, const pr_feed *fee
         pr_plan_attach(other, arena);
         status = compare(t, other, extent, feeds, n_feeds, c, loss, err);
     } else {
-        status = pr_fail_memory(err, "the other plan's arena", bytes);
+        status = pr_backend_no_memory(backend, "the other plan's arena", bytes, NULL, err);
     }
     pr_plan_free(other);
     backend->free(backend, arena, bytes);

@@ -156,14 +156,8 @@ static pr_status alloc_arena(pr_trainer *t, size_t need, pr_error *err) {
     t->arena = backend->alloc(backend, need);
     t->arena_bytes = t->arena ? need : 0;
     if (t->arena) return PR_OK;
-    pr_status status = backend->sync(backend, err);
-    if (status != PR_OK) return status; /* more is wrong than memory */
-    if (!backend->available) return pr_fail_memory(err, "the plan's arena", need);
-    return pr_fail(
-        err, PR_NO_MEMORY,
-        "out of memory: the plan's arena needs %zu bytes, and '%s' has %zu left: smaller "
-        "batches, or parts of them, need less",
-        need, backend->name, backend->available(backend));
+    return pr_backend_no_memory(backend, "the plan's arena", need,
+                                "smaller batches, or parts of them, need less", err);
 }
 
 /* One arena serves all plans; it follows their need up, and down when a tenth or more is spare. */
