@@ -78,16 +78,6 @@ static bool must_finish(const pr_run *r) {
            !pr_trainer_goes_ahead(r->trainer) || pr_run_now() - r->begun.told >= TELL_EVERY;
 }
 
-static pr_status compare(pr_run *r, const pr_feed *feeds, int n_feeds, pr_error *err) {
-    float loss;
-    pr_status status = pr_trainer_compare(r->trainer, r->batch.extent, feeds, n_feeds,
-                                          r->calls.compare, &loss, err);
-    if (status != PR_OK) return status;
-    r->compared++;
-    tell(r, &loss, 1);
-    return PR_OK;
-}
-
 /* Of the step that was begun last. */
 static void report_begun(pr_run *r, int32_t epoch) {
     pr_step_report *report = &r->begun.report[r->begun.n++];
@@ -106,17 +96,20 @@ static void report_begun(pr_run *r, int32_t epoch) {
 
 pr_status pr_run_step(pr_run *r, int32_t epoch, bool *stop, pr_error *err) {
     pr_feed feeds[PR_BERT_FEEDS];
+    float loss;
     if (!r->begun.n) r->begun.since = pr_run_now();
     int n_feeds = feed(r, feeds);
     bool beside = r->compared < r->calls.compared;
-    pr_status status =
-        beside ? PR_OK : pr_trainer_begin(r->trainer, r->batch.extent, feeds, n_feeds, err);
+    pr_status status = beside ? pr_trainer_compare(r->trainer, r->batch.extent, feeds, n_feeds,
+                                                   r->calls.compare, &loss, err)
+                              : pr_trainer_begin(r->trainer, r->batch.extent, feeds, n_feeds, err);
     if (status != PR_OK) {
         forget_begun(r, 0);
         return status;
     }
     report_begun(r, epoch);
-    if (beside) status = compare(r, feeds, n_feeds, err);
+    r->compared += beside;
+    if (beside) tell(r, &loss, 1);
     if (!beside && must_finish(r)) status = finish(r, err);
     *stop = r->result->cancelled || reached_limit(r);
     return status;
