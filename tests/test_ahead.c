@@ -21,6 +21,14 @@ static pr_status begin(scene *s, size_t i, pr_error *err) {
     return pr_trainer_begin(s->trainer, s->batch.extent, feeds, n, err);
 }
 
+/* As many as can be begun. */
+static pr_status begin_all(scene *s, pr_error *err) {
+    pr_status status = PR_OK;
+    for (size_t i = 0; i < STEPS && status == PR_OK; i++)
+        status = begin(s, i, err);
+    return status;
+}
+
 /* Of batches of any length. */
 static void make_ready(scene *s) {
     pr_error err = {0};
@@ -105,9 +113,7 @@ static void none_behind_one_that_is_not_finite_changes_anything(void **state) {
     open(&s, "full");
     make_ready(&s);
     break_the_loss_of_ones(&s);
-    pr_status status = PR_OK;
-    for (size_t i = 0; i < STEPS && status == PR_OK; i++)
-        status = begin(&s, i, &err);
+    pr_status status = begin_all(&s, &err);
     assert_int_equal(status, goes_ahead(&s) ? PR_OK : PR_NOT_FINITE);
     status = pr_trainer_finish(s.trainer, losses, &n, &err);
     assert_int_equal(status, goes_ahead(&s) ? PR_NOT_FINITE : PR_OK);
@@ -138,9 +144,7 @@ static void none_behind_a_fault_changes_anything(void **state) {
     open(&s, "full");
     make_ready(&s);
     break_a_label(&s);
-    pr_status status = PR_OK;
-    for (size_t i = 0; i < STEPS && status == PR_OK; i++)
-        status = begin(&s, i, &err);
+    pr_status status = begin_all(&s, &err);
     if (goes_ahead(&s)) assert_int_equal(status, PR_OK);
     status = pr_trainer_finish(s.trainer, losses, &n, &err);
     assert_int_equal(status, goes_ahead(&s) ? PR_BAD_ARGUMENT : PR_OK);
