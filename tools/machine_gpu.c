@@ -54,7 +54,7 @@ static pr_status measure_memory(pr_backend *backend, double *bytes, pr_error *er
     double seconds = DBL_MAX;
     b.from = product_random(backend, each / sizeof(float), false, err);
     b.to = b.from ? backend->alloc(backend, each) : NULL;
-    pr_status status = b.to ? PR_OK : pr_fail_memory(err, "arrays", each);
+    pr_status status = b.to ? PR_OK : pr_backend_no_memory(backend, "a copy", each, NULL, err);
     if (status == PR_OK) status = pr_cuda_time(backend, copy, &b, &seconds, err);
     if (status == PR_OK) *bytes = WAYS * (double)each / seconds;
     backend->free(backend, b.from, each);

@@ -45,7 +45,7 @@ void *product_random(pr_backend *backend, size_t n, bool half, pr_error *err) {
     size_t bytes = n * (half ? sizeof(uint16_t) : sizeof(float));
     char *block = backend->alloc(backend, bytes);
     if (!block) {
-        pr_fail_memory(err, "matrices", bytes);
+        pr_backend_no_memory(backend, "a matrix", bytes, NULL, err);
         return NULL;
     }
     if (upload_random(backend, block, n, half, err) == PR_OK) return block;
@@ -115,7 +115,8 @@ static pr_status open_trial(trial *t, pr_backend *backend, const product *p, pr_
     size_t bytes = pr_op_matmul.workspace[PR_CUDA](&t->call);
     t->workspace_bytes = bytes > PR_CUDA_PRODUCT_WORKSPACE ? bytes : PR_CUDA_PRODUCT_WORKSPACE;
     t->workspace = backend->alloc(backend, t->workspace_bytes);
-    if (!t->workspace) return pr_fail_memory(err, "a workspace", t->workspace_bytes);
+    if (!t->workspace)
+        return pr_backend_no_memory(backend, "a workspace", t->workspace_bytes, NULL, err);
     t->call.workspace = t->workspace;
     return PR_OK;
 }
