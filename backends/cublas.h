@@ -43,6 +43,12 @@ typedef enum pr_cublas_kind { PR_CUBLAS_F32, PR_CUBLAS_TF32, PR_CUBLAS_BF16 } pr
 
 enum { PR_CUBLAS_WORKSPACE = 4 << 20 }; /* bytes that every product is given */
 
+/* Whether it takes the product's bias: it has refused one beside a single row or column. Otherwise
+ * the bias is laid down in `onto` beforehand. */
+static inline bool pr_cublas_takes_bias(const pr_gemm *product) {
+    return product->m > 1 && product->n > 1 && product->k > 1;
+}
+
 /* c = alpha op(a) op(b) + bias + onto, all on the device (gemm.h); factors: a and b as they are
  * kept, which `kind` says, in the place of the product's own a and b. Put into the stream. A
  * product that is recorded is one that was run before: which algorithm it gets is not asked then.

@@ -98,12 +98,17 @@ pr_status pr_cuda_product(pr_backend *backend, const pr_gemm *product, pr_precis
                                           [PR_PRECISION_BF16] = PR_CUBLAS_BF16};
     const pr_cublas_wish wish = {PR_CUDA_PRODUCT_WORKSPACE, .any_sum = true, .offer = offer};
     pr_cuda *cuda = pr_cuda_of(backend);
+    pr_gemm alone = *product;
+    if (alone.bias && !pr_cublas_takes_bias(&alone)) {
+        alone.bias = NULL;
+        alone.onto = alone.c;
+    }
     cuda->busy = true;
     if (offer == PR_CUDA_AS_IN_STEPS) {
-        return pr_cublas_run(&cuda->blas, cuda->stream, product, kind[precision], factors,
-                             workspace, err);
+        return pr_cublas_run(&cuda->blas, cuda->stream, &alone, kind[precision], factors, workspace,
+                             err);
     }
-    return pr_cublas_run_offer(&cuda->blas, cuda->stream, product, kind[precision], factors,
+    return pr_cublas_run_offer(&cuda->blas, cuda->stream, &alone, kind[precision], factors,
                                workspace, &wish, err);
 }
 

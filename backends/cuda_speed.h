@@ -29,7 +29,8 @@ enum { PR_CUDA_AS_IN_STEPS = -1 };
 /* c = alpha op(a) op(b) + bias + onto (gemm.h) by one of the algorithms that cuBLASLt has for it,
  * those too that give other bits every time: offer 0 is what it thinks fastest, 1 the next, and so
  * on; PR_CUDA_AS_IN_STEPS is what a step's products run. factors: a and b, in bf16 where that is
- * the precision, in place of the product's own. PR_UNSUPPORTED where no further one is offered. */
+ * the precision, in place of the product's own. A bias that cuBLASLt does not take is left to the
+ * op that lays it down before. PR_UNSUPPORTED where no further one is offered. */
 pr_status pr_cuda_product(pr_backend *backend, const pr_gemm *product, pr_precision precision,
                           const void *const factors[2], int offer, void *workspace, pr_error *err);
 

@@ -56,10 +56,9 @@ static pr_status in_bf16(const pr_call *c, int k, char **room, const void **fact
 }
 
 /* Whether what is added has to be laid there beforehand: cuBLASLt takes no factors without anything
- * to sum, and has refused a bias beside one of a single row or column. */
+ * to sum, nor any bias. */
 static bool adds_first(const pr_gemm *g) {
-    bool lone = g->m == 1 || g->n == 1 || g->k == 1;
-    return !g->k || (g->bias && lone);
+    return !g->k || (g->bias && !pr_cublas_takes_bias(g));
 }
 
 extern "C" pr_status pr_matmul_cuda(const pr_call *c) {

@@ -72,8 +72,6 @@ typedef struct trial {
 static void describe_call(trial *t) {
     const product *p = t->p;
     bool ta = p->transpose_a, tb = p->transpose_b;
-    /* cuBLASLt takes no bias there: the op adds it in a pass of its own. */
-    bool lone = p->m == 1 || p->n == 1 || p->k == 1;
     pr_shape c = pr_shape_2(p->m, p->n);
     t->call = (pr_call){
         .in = {{t->matrix[A], ta ? pr_shape_2(p->k, p->m) : pr_shape_2(p->m, p->k), PR_F32},
@@ -85,8 +83,8 @@ static void describe_call(trial *t) {
         .attr = {.f = {1.0f}, .i = {(ta ? PR_TRANSPOSE_A : 0) | (tb ? PR_TRANSPOSE_B : 0)}},
         .backend = t->backend,
         .name = "timed"};
-    t->gemm = (pr_gemm){.bias = p->bias && !lone ? t->matrix[BIAS] : NULL,
-                        .onto = p->onto || (p->bias && lone) ? t->matrix[C] : NULL,
+    t->gemm = (pr_gemm){.bias = p->bias ? t->matrix[BIAS] : NULL,
+                        .onto = p->onto ? t->matrix[C] : NULL,
                         .c = t->matrix[C],
                         .m = p->m,
                         .n = p->n,
