@@ -14,16 +14,18 @@ typedef struct stopwatch {
     cudaEvent_t begin, end;
 } stopwatch;
 
-static pr_status record(pr_backend *backend, pr_cuda_work work, void *context, int repeats,
-                        void **recording, pr_error *err) {
-    *recording = NULL;
-    pr_status status = backend->record(backend, err);
-    if (status != PR_OK) return status;
-    for (int i = 0; i < repeats && status == PR_OK; i++)
-        status = work(context, err);
-    *recording = backend->recorded(backend, status == PR_OK ? err : NULL);
-    if (status != PR_OK) return status;
-    return *recording ? PR_OK : PR_DEVICE;
+typedef struct repeated {
+    pr_cuda_work work;
+    void *context;
+    int times;
+} repeated;
+
+static pr_status repeat(void *context, pr_error *err) {
+    const repeated *r = context;
+    pr_status status = PR_OK;
+    for (int i = 0; i < r->times && status == PR_OK; i++)
+        status = r->work(r->context, err);
+    return status;
 }
 
 static pr_status time_run(pr_backend *backend, void *recording, stopwatch c, double *seconds,
@@ -45,7 +47,8 @@ static pr_status time_run(pr_backend *backend, void *recording, stopwatch c, dou
 static pr_status time_repeats(pr_backend *backend, pr_cuda_work work, void *context, int repeats,
                               int runs, stopwatch c, double *seconds, pr_error *err) {
     void *recording;
-    pr_status status = record(backend, work, context, repeats, &recording, err);
+    repeated all_of_it = {work, context, repeats};
+    pr_status status = pr_backend_record(backend, repeat, &all_of_it, &recording, err);
     *seconds = DBL_MAX;
     for (int i = 0; i < runs && status == PR_OK; i++) {
         double all = 0;

@@ -77,6 +77,11 @@ struct pr_backend {
     void (*release)(pr_backend *backend);     /* frees the backend itself */
 };
 
+/* Records what work calls, for a backend that records; *recording is the caller's to forget, and
+ * NULL where the work or the recording failed. */
+pr_status pr_backend_record(pr_backend *backend, pr_status (*work)(void *context, pr_error *err),
+                            void *context, void **recording, pr_error *err);
+
 /* What to return where alloc gave nothing for what needs so many bytes: what is wrong with the
  * backend if more than memory is; else PR_NO_MEMORY, with the bytes that are left where that is
  * known, and what would help unless it is NULL. */

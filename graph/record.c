@@ -20,16 +20,8 @@ void pr_plan_forget_recordings(pr_plan *plan) {
     }
 }
 
-static pr_status record(pr_plan *plan, void **recording, pr_error *err) {
-    pr_backend *backend = plan->backend;
-    pr_status status = backend->record(backend, err);
-    if (status != PR_OK) return status;
-    status = pr_plan_run_steps(plan, err);
-    *recording = backend->recorded(backend, status == PR_OK ? err : NULL);
-    if (status == PR_OK) return *recording ? PR_OK : err && err->code ? err->code : PR_DEVICE;
-    if (*recording) backend->forget(backend, *recording);
-    *recording = NULL;
-    return status;
+static pr_status run_steps(void *plan, pr_error *err) {
+    return pr_plan_run_steps(plan, err);
 }
 
 pr_status pr_plan_replay(pr_plan *plan, pr_error *err) {
@@ -41,7 +33,9 @@ pr_status pr_plan_replay(pr_plan *plan, pr_error *err) {
         plan->met[i] = status == PR_OK;
         return status;
     }
-    if (!plan->recording[i]) status = record(plan, &plan->recording[i], err);
+    if (!plan->recording[i]) {
+        status = pr_backend_record(plan->backend, run_steps, plan, &plan->recording[i], err);
+    }
     if (status != PR_OK) return status;
     return plan->backend->replay(plan->backend, plan->recording[i], err);
 }
